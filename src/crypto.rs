@@ -1,0 +1,142 @@
+//! The cipher, the key derivation and the randomness that formats are built from.
+//!
+//! One narrow interface, [`Backend`], and the only code that names a cryptographic library. It
+//! knows no format. AWS-LC is used when it is compiled in, RustCrypto otherwise; both give the
+//! same bytes, and the tests run every enabled backend.
+
+#[cfg(feature = "aws-lc")]
+mod aws_lc;
+#[cfg(all(feature = "rust-crypto", any(test, not(feature = "aws-lc"))))]
+mod rust_crypto;
+#[cfg(test)]
+mod wycheproof;
+
+#[cfg(not(any(feature = "aws-lc", feature = "rust-crypto")))]
+compile_error!("waxseal needs a cipher backend: enable the feature `aws-lc` or `rust-crypto`");
+
+use crate::error::Error;
+use crate::error::ErrorKind;
+use crate::error::Result;
+use crate::secret::Secret;
+
+#[cfg(feature = "aws-lc")]
+type Active = aws_lc::AwsLc;
+#[cfg(all(feature = "rust-crypto", not(feature = "aws-lc")))]
+type Active = rust_crypto::RustCrypto;
+
+/// What a cryptographic library gives us. Errors carry no reason.
+trait Backend {
+    /// AES-256-GCM with its key schedule set up.
+    type Aead: Send + Sync;
+
+    fn aead(key: &[u8; 32]) -> Result<Self::Aead, Failed>;
+    /// Encrypts `in_out` in place under a nonce that the backend draws at random.
+    fn seal(aead: &Self::Aead, aad: &[u8], in_out: &mut [u8]) -> Result<(Nonce, Tag), Failed>;
+    /// Decrypts the ciphertext in `in_out`, whose last 16 bytes are the tag, in place.
+    fn open(aead: &Self::Aead, nonce: &Nonce, aad: &[u8], in_out: &mut [u8]) -> Result<(), Failed>;
+    #[cfg_attr(not(test), expect(dead_code, reason = "for S3EC and ESDK; HKDF tests need it"))]
+    /// HMAC of the parts, joined. `out` is as long as the hash.
+    fn hmac(hash: Hash, key: &[u8], parts: &[&[u8]], out: &mut [u8]) -> Result<(), Failed>;
+    fn hkdf_expand(hash: Hash, prk: &[u8], info: &[&[u8]], out: &mut [u8]) -> Result<(), Failed>;
+    /// `a == b` in time that depends on the lengths only.
+    fn equal(a: &[u8], b: &[u8]) -> bool;
+    fn fill_random(out: &mut [u8]) -> Result<(), Failed>;
+}
+
+/// "It did not work", with no detail that could help an attacker.
+#[derive(Debug)]
+struct Failed;
+
+/// The hash under an HMAC or HKDF.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(test), expect(dead_code, reason = "FLOE uses SHA-384 only; the others are tested"))]
+pub(crate) enum Hash {
+    Sha256,
+    Sha384,
+    Sha512,
+}
+
+/// An AES-GCM nonce.
+pub(crate) type Nonce = [u8; NONCE_LEN];
+/// An AES-GCM tag.
+pub(crate) type Tag = [u8; TAG_LEN];
+
+/// AES-256-GCM under one key.
+pub(crate) struct Aead(<Active as Backend>::Aead);
+
+impl Aead {
+    /// Sets up the key schedule.
+    pub(crate) fn new(key: &Secret<32>) -> Result<Self> {
+        Self::from_bytes(key.expose())
+    }
+
+    pub(crate) fn from_bytes(key: &[u8; 32]) -> Result<Self> {
+        Active::aead(key).map(Self).map_err(|Failed| internal())
+    }
+
+    /// Encrypts `in_out` in place under a fresh random nonce.
+    ///
+    /// # Errors
+    ///
+    /// `Keyring` if the system has no randomness; `in_out` is then all zero.
+    pub(crate) fn seal(&self, aad: &[u8], in_out: &mut [u8]) -> Result<(Nonce, Tag)> {
+        check_len(in_out.len())?;
+        Active::seal(&self.0, aad, in_out).map_err(|Failed| {
+            in_out.fill(0);
+            internal()
+        })
+    }
+
+    /// Decrypts `in_out`, ciphertext followed by tag, in place, and returns the plaintext.
+    ///
+    /// `None` if it is not authentic; `in_out` is then all zero.
+    pub(crate) fn open<'a>(
+        &self,
+        nonce: &Nonce,
+        aad: &[u8],
+        in_out: &'a mut [u8],
+    ) -> Option<&'a mut [u8]> {
+        let plain_len = in_out.len().checked_sub(TAG_LEN)?;
+        let opened = check_len(plain_len).is_ok()
+            && Active::open(&self.0, nonce, aad, in_out).is_ok();
+        if !opened {
+            in_out.fill(0);
+            return None;
+        }
+        Some(&mut in_out[..plain_len])
+    }
+}
+
+/// HKDF-Expand (RFC 5869, section 2.3), `info` given in parts.
+pub(crate) fn hkdf_expand(hash: Hash, prk: &[u8], info: &[&[u8]], out: &mut [u8]) -> Result<()> {
+    Active::hkdf_expand(hash, prk, info, out).map_err(|Failed| internal())
+}
+
+/// Whether two byte strings are equal, in time that does not depend on where they differ.
+pub(crate) fn equal(a: &[u8], b: &[u8]) -> bool {
+    Active::equal(a, b)
+}
+
+/// Fills `out` from the system's randomness.
+///
+/// # Errors
+///
+/// `Keyring` if there is none.
+pub(crate) fn fill_random(out: &mut [u8]) -> Result<()> {
+    Active::fill_random(out).map_err(|Failed| internal())
+}
+
+/// NIST SP 800-38D, section 5.2.1.1: at most 2^36 - 32 bytes a call.
+fn check_len(plain_len: usize) -> Result<()> {
+    if plain_len as u64 > (1 << 36) - 32 {
+        return Err(Error::invalid_input("more than 64 GiB in one AES-GCM call"));
+    }
+    Ok(())
+}
+
+fn internal() -> Error {
+    Error::new(ErrorKind::Keyring, "the cryptographic library failed: no system randomness?")
+}
+
+pub(crate) const NONCE_LEN: usize = 12;
+pub(crate) const TAG_LEN: usize = 16;

@@ -1,0 +1,140 @@
+//! The one error type of the crate.
+
+use std::borrow::Cow;
+use std::fmt;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
+
+/// [`std::result::Result`] with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong, and underneath it why.
+///
+/// Decide with [`kind`](Self::kind); report by printing the error and its
+/// [`source`](std::error::Error::source) chain. `Display` prints this level only, never key or
+/// plaintext bytes nor the values of an encryption context. The wording and the concrete types in
+/// the source chain are not part of the API.
+#[derive(Debug)]
+pub struct Error {
+    kind: ErrorKind,
+    message: Cow<'static, str>,
+    source: Option<BoxError>,
+}
+
+/// The decisions a caller can take on an [`Error`].
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// These bytes are not what was sealed under this key and encryption context.
+    ///
+    /// Wrong key, wrong context and altered, truncated or reordered bytes all look the same on
+    /// purpose. Retrying cannot help; treat the object as suspect.
+    Authentication,
+    /// The object was replaced while it was being read. Start again.
+    Changed,
+    /// The bytes are not a sealed object, or in a format or version that this build or this
+    /// [`ReadPolicy`](crate::ReadPolicy) does not read.
+    Format,
+    /// The caller passed something that can never work, such as a range past the end.
+    InvalidInput,
+    /// The wrapping key refused: denied, disabled, pending deletion, unknown or not configured.
+    ///
+    /// The message names the key. Retrying cannot help until its policy or state is mended.
+    KeyAccess,
+    /// The keyring could not be asked: unreachable, throttled, failing inside. Retry later.
+    Keyring,
+    /// Reading or writing bytes failed: S3, a file, the caller's stream. The source says why.
+    Store,
+}
+
+impl Error {
+    /// Makes an error; for custom [`Keyring`](crate::Keyring)s and [`ReadAt`](crate::ReadAt)s.
+    pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { kind, message: message.into(), source: None }
+    }
+
+    /// Attaches what caused this error.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// What the caller can do about it.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// The one answer to every failed cryptographic check: it may say where, never why.
+    pub(crate) fn authentication(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::Authentication, message)
+    }
+
+    pub(crate) fn format(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::Format, message)
+    }
+
+    pub(crate) fn invalid_input(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::InvalidInput, message)
+    }
+
+    /// A failure of the caller's stream or store; an error of ours inside keeps its own kind.
+    pub(crate) fn store(message: impl Into<Cow<'static, str>>, source: impl Into<BoxError>) -> Self {
+        let unwrapped = match source.into().downcast::<std::io::Error>() {
+            Ok(io) if io.get_ref().is_some_and(|inner| inner.is::<Self>()) => {
+                io.into_inner().unwrap_or_else(|| unreachable!("get_ref was Some"))
+            }
+            Ok(io) => io,
+            Err(other) => other,
+        };
+        match unwrapped.downcast::<Self>() {
+            Ok(own) => *own,
+            Err(other) => Self::new(ErrorKind::Store, message).with_source(other),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|e| e as _)
+    }
+}
+
+/// For `AsyncRead`, which knows only I/O errors; [`std::io::Error::into_inner`] gives ours back.
+impl From<Error> for std::io::Error {
+    fn from(error: Error) -> Self {
+        let kind = match error.kind {
+            ErrorKind::Authentication | ErrorKind::Format => std::io::ErrorKind::InvalidData,
+            ErrorKind::InvalidInput => std::io::ErrorKind::InvalidInput,
+            ErrorKind::KeyAccess => std::io::ErrorKind::PermissionDenied,
+            ErrorKind::Changed | ErrorKind::Keyring | ErrorKind::Store => std::io::ErrorKind::Other,
+        };
+        Self::new(kind, error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_error_keeps_its_kind_through_io_and_back() {
+        let error = std::io::Error::from(Error::authentication("segment 3"));
+        let back = Error::store("reading", error);
+        assert_eq!(back.kind(), ErrorKind::Authentication);
+        assert_eq!(back.to_string(), "segment 3");
+    }
+
+    #[test]
+    fn a_foreign_error_becomes_the_source() {
+        let error = Error::store("reading", std::io::Error::other("cable"));
+        assert_eq!(error.kind(), ErrorKind::Store);
+        assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "cable");
+    }
+}

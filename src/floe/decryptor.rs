@@ -1,0 +1,97 @@
+//! Decrypts the segments of a message in order.
+
+use crate::error::Error;
+use crate::error::Result;
+use crate::floe::header::Header;
+use crate::floe::kdf::EpochCipher;
+use crate::floe::kdf::MessageKeys;
+use crate::floe::layout;
+use crate::floe::segment;
+use crate::floe::segment::Position;
+use crate::secret::SecretKey;
+
+/// Decrypts a message, segment after segment.
+///
+/// Every plaintext it returns is authentic at its place; that nothing is missing is known only
+/// when [`finish`](Self::finish) agrees.
+#[derive(Debug)]
+pub struct Decryptor {
+    keys: MessageKeys,
+    cipher: EpochCipher,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Next(u64),
+    Finished,
+    Failed,
+}
+
+impl Decryptor {
+    /// Verifies the header of a message.
+    ///
+    /// # Errors
+    ///
+    /// `Authentication` unless the header was made with this key and AAD.
+    pub fn new(key: &SecretKey, aad: &[u8], header: &Header) -> Result<Self> {
+        let keys = MessageKeys::verify(key, aad, header)?;
+        Ok(Self { keys, cipher: EpochCipher::default(), state: State::Next(0) })
+    }
+
+    /// Decrypts the next segment in place and returns its plaintext.
+    ///
+    /// `segment` is exactly one segment. Whether it is the final one follows from its first four
+    /// bytes and is authenticated with it. On an error `segment` is all zero and the decryptor
+    /// refuses everything after.
+    ///
+    /// # Errors
+    ///
+    /// `Authentication` unless this is what was encrypted at this position.
+    ///
+    /// Source: FLOE specification, `decryptSegment`.
+    pub fn decrypt<'a>(&mut self, segment: &'a mut [u8]) -> Result<&'a mut [u8]> {
+        let State::Next(index) = std::mem::replace(&mut self.state, State::Failed) else {
+            segment.fill(0);
+            return Err(Error::authentication("data after the final segment or after an error"));
+        };
+        let position = Position { index, is_final: !segment::is_internal(segment) };
+        if index >= layout::MAX_SEGMENTS - u64::from(!position.is_final) {
+            segment.fill(0);
+            return Err(Error::authentication("more than 2^40 segments"));
+        }
+        let segment_len = self.keys.header().segment_len();
+        let aead = self.cipher.at(&self.keys, index)?;
+        let plain = segment::decrypt(aead, segment_len, position, segment)?;
+        self.state = if position.is_final { State::Finished } else { State::Next(index + 1) };
+        Ok(plain)
+    }
+
+    /// Whether the final segment was decrypted.
+    pub fn is_finished(&self) -> bool {
+        matches!(self.state, State::Finished)
+    }
+
+    /// Says whether the message was complete.
+    ///
+    /// # Errors
+    ///
+    /// `Authentication` unless the final segment was the last one decrypted.
+    pub fn finish(self) -> Result<()> {
+        if self.is_finished() {
+            return Ok(());
+        }
+        Err(Error::authentication("the message ends before its final segment"))
+    }
+
+    #[cfg(test)]
+    pub(super) fn keys_mut(&mut self) -> &mut MessageKeys {
+        &mut self.keys
+    }
+
+    #[cfg(test)]
+    pub(super) fn at(mut self, position: u64) -> Self {
+        self.state = State::Next(position);
+        self
+    }
+}

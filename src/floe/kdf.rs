@@ -1,0 +1,140 @@
+//! From the data key to the key of each segment.
+//!
+//! ```text
+//! KDF(k, purpose, n) = HKDF-Expand-SHA-384(k, PARAMS || IV || purpose || AAD, n)
+//! header tag  = KDF(data key,    "HEADER_TAG:",        32)
+//! message key = KDF(data key,    "MESSAGE_KEY:",       48)
+//! segment key = KDF(message key, "DEK:" || u64(epoch), 32)
+//! ```
+//!
+//! An epoch is 2^20 consecutive segments; its number is the position of its first one.
+//!
+//! Source: FLOE specification, "FLOE_KDF" and "Key rotation".
+
+use std::fmt;
+
+use crate::crypto;
+use crate::crypto::Aead;
+use crate::crypto::Hash;
+use crate::error::Error;
+use crate::error::Result;
+use crate::floe::header;
+use crate::floe::header::Header;
+use crate::floe::header::PARAMS_AND_IV_LEN;
+use crate::secret::Secret;
+use crate::secret::SecretKey;
+
+/// Everything that the segments of one message are encrypted with. Immutable: share it.
+pub(super) struct MessageKeys {
+    message_key: Secret<48>,
+    header: Header,
+    aad: Box<[u8]>,
+    epoch_bits: u32,
+}
+
+impl MessageKeys {
+    /// Starts a message: draws its IV and computes its header.
+    pub(super) fn generate(key: &SecretKey, aad: &[u8], segment_len: u32) -> Result<Self> {
+        let mut params_and_iv = [0; PARAMS_AND_IV_LEN];
+        params_and_iv[..header::PARAMS_LEN].copy_from_slice(&header::params(segment_len));
+        crypto::fill_random(&mut params_and_iv[header::PARAMS_LEN..])?;
+        let tag = header_tag(key, &params_and_iv, aad)?;
+        Self::derive(key, aad, Header::new(params_and_iv, tag.expose()))
+    }
+
+    /// The keys of a message that exists.
+    ///
+    /// # Errors
+    ///
+    /// `Authentication` unless `header` was made with this key and AAD.
+    pub(super) fn verify(key: &SecretKey, aad: &[u8], header: &Header) -> Result<Self> {
+        let tag = header_tag(key, &header.params_and_iv(), aad)?;
+        if !crypto::equal(tag.expose(), header.tag()) {
+            return Err(Error::authentication("the header is not authentic"));
+        }
+        Self::derive(key, aad, *header)
+    }
+
+    pub(super) fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The first position of the epoch that `position` is in.
+    pub(super) fn epoch(&self, position: u64) -> u64 {
+        position >> self.epoch_bits << self.epoch_bits
+    }
+
+    /// The cipher of the epoch that begins at `epoch`.
+    pub(super) fn cipher(&self, epoch: u64) -> Result<Aead> {
+        let mut key = Secret::<32>::zeroed();
+        let epoch = epoch.to_be_bytes();
+        let info = [&self.header.params_and_iv()[..], b"DEK:", &epoch, &self.aad];
+        crypto::hkdf_expand(Hash::Sha384, self.message_key.expose(), &info, key.expose_mut())?;
+        Aead::new(&key)
+    }
+
+    /// For the known answers whose epochs are four segments long; nothing else may use it.
+    #[cfg(test)]
+    pub(super) fn set_epoch_bits(&mut self, bits: u32) {
+        self.epoch_bits = bits;
+    }
+
+    #[cfg(test)]
+    pub(super) fn message_key(&self) -> &[u8; 48] {
+        self.message_key.expose()
+    }
+
+    fn derive(key: &SecretKey, aad: &[u8], header: Header) -> Result<Self> {
+        let mut message_key = Secret::zeroed();
+        let info = [&header.params_and_iv()[..], b"MESSAGE_KEY:", aad];
+        crypto::hkdf_expand(Hash::Sha384, key.expose(), &info, message_key.expose_mut())?;
+        Ok(Self { message_key, header, aad: aad.into(), epoch_bits: EPOCH_BITS })
+    }
+}
+
+/// Prints no key.
+impl fmt::Debug for MessageKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MessageKeys")
+            .field("segment_len", &self.header.segment_len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Keeps the cipher of the epoch last used: consecutive segments share it.
+#[derive(Default)]
+pub(super) struct EpochCipher {
+    current: Option<(u64, Aead)>,
+}
+
+impl EpochCipher {
+    pub(super) fn at(&mut self, keys: &MessageKeys, position: u64) -> Result<&Aead> {
+        let epoch = keys.epoch(position);
+        let current = match self.current.take() {
+            Some(current) if current.0 == epoch => current,
+            _ => (epoch, keys.cipher(epoch)?),
+        };
+        Ok(&self.current.insert(current).1)
+    }
+}
+
+impl fmt::Debug for EpochCipher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EpochCipher(..)")
+    }
+}
+
+/// The header tag is public once written, but until compared it must not leak: hence `Secret`.
+fn header_tag(
+    key: &SecretKey,
+    params_and_iv: &[u8; PARAMS_AND_IV_LEN],
+    aad: &[u8],
+) -> Result<Secret<32>> {
+    let mut tag = Secret::zeroed();
+    let info = [&params_and_iv[..], b"HEADER_TAG:", aad];
+    crypto::hkdf_expand(Hash::Sha384, key.expose(), &info, tag.expose_mut())?;
+    Ok(tag)
+}
+
+/// The rotation mask that the specification ties to AEAD id 0.
+const EPOCH_BITS: u32 = 20;

@@ -1,0 +1,97 @@
+//! One segment at a position that a layout or a counter made.
+//!
+//! ```text
+//! 0    4  0xFFFFFFFF for an internal segment; the length of this segment for the final one
+//! 4   12  AES-GCM IV, random
+//! 16   n  ciphertext
+//! ..  16  tag over AAD = u64(position) || 0x00 (internal) or 0x01 (final)
+//! ```
+//!
+//! Source: FLOE specification, "encryptSegment" and "decryptSegment".
+
+use crate::crypto::Aead;
+use crate::crypto::NONCE_LEN;
+use crate::crypto::TAG_LEN;
+use crate::error::Error;
+use crate::error::ErrorKind;
+use crate::error::Result;
+
+/// Where a segment stands. Only counters and verified layouts make one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Position {
+    pub(super) index: u64,
+    pub(super) is_final: bool,
+}
+
+/// Encrypts in place: the plaintext stands between [`DATA_OFFSET`] and the last 16 bytes.
+///
+/// The caller has checked that `segment` has `S` bytes, or 32 to `S` if it is final.
+pub(super) fn encrypt(aead: &Aead, position: Position, segment: &mut [u8]) -> Result<()> {
+    let prefix = if position.is_final {
+        u32::try_from(segment.len()).map_err(|_| Error::invalid_input("segment too long"))?
+    } else {
+        INTERNAL
+    };
+    let data_end = segment.len() - TAG_LEN;
+    let (iv, tag) = aead.seal(&aad(position), &mut segment[DATA_OFFSET..data_end])?;
+    segment[..PREFIX_LEN].copy_from_slice(&prefix.to_be_bytes());
+    segment[PREFIX_LEN..DATA_OFFSET].copy_from_slice(&iv);
+    segment[data_end..].copy_from_slice(&tag);
+    Ok(())
+}
+
+/// Decrypts in place and returns the plaintext; on failure `segment` is all zero.
+///
+/// # Errors
+///
+/// `Authentication` unless `segment` is what was encrypted at this position.
+pub(super) fn decrypt<'a>(
+    aead: &Aead,
+    segment_len: u32,
+    position: Position,
+    segment: &'a mut [u8],
+) -> Result<&'a mut [u8]> {
+    let failed = || {
+        Error::new(ErrorKind::Authentication, format!("segment {} is not authentic", position.index))
+    };
+    let well_formed = if position.is_final {
+        final_len(segment_len, segment) == Some(segment.len())
+    } else {
+        segment.len() as u64 == u64::from(segment_len) && segment[..PREFIX_LEN] == INTERNAL_BYTES
+    };
+    if !well_formed {
+        segment.fill(0);
+        return Err(failed());
+    }
+    let (head, sealed) = segment.split_at_mut(DATA_OFFSET);
+    let mut iv = [0; NONCE_LEN];
+    iv.copy_from_slice(&head[PREFIX_LEN..]);
+    aead.open(&iv, &aad(position), sealed).ok_or_else(failed)
+}
+
+/// The length that `segment` claims as a final one, 32 to `segment_len`; `None` if it claims to
+/// be internal or something impossible, or is too short to tell.
+pub(crate) fn final_len(segment_len: u32, segment: &[u8]) -> Option<usize> {
+    let claimed = u32::from_be_bytes(*segment.first_chunk()?);
+    let possible = (OVERHEAD..=segment_len).contains(&claimed);
+    possible.then_some(claimed).and_then(|len| usize::try_from(len).ok())
+}
+
+/// Whether `segment` claims to be internal.
+pub(super) fn is_internal(segment: &[u8]) -> bool {
+    segment.first_chunk() == Some(&INTERNAL_BYTES)
+}
+
+fn aad(position: Position) -> [u8; 9] {
+    let mut aad = [0; 9];
+    aad[..8].copy_from_slice(&position.index.to_be_bytes());
+    aad[8] = u8::from(position.is_final);
+    aad
+}
+
+/// Where the plaintext, later the ciphertext, begins in a segment.
+pub(crate) const DATA_OFFSET: usize = PREFIX_LEN + NONCE_LEN;
+const PREFIX_LEN: usize = 4;
+const OVERHEAD: u32 = 32;
+const INTERNAL: u32 = u32::MAX;
+const INTERNAL_BYTES: [u8; PREFIX_LEN] = INTERNAL.to_be_bytes();

@@ -1,0 +1,101 @@
+//! Key bytes in memory: on the heap, wiped on drop, never printed, cloned or serialised.
+
+use zeroize::Zeroize;
+
+use crate::error::Error;
+use crate::error::Result;
+
+/// A 256-bit key.
+///
+/// Lives in one heap allocation, so that moving it copies a pointer, and is overwritten on drop.
+/// It can be neither printed, cloned nor serialised:
+///
+/// ```compile_fail
+/// let key = waxseal::SecretKey::try_from(&[1; 32][..]).unwrap();
+/// println!("{key:?}");
+/// ```
+/// ```compile_fail
+/// let key = waxseal::SecretKey::try_from(&[1; 32][..]).unwrap();
+/// println!("{key}");
+/// ```
+/// ```compile_fail
+/// let key = waxseal::SecretKey::try_from(&[1; 32][..]).unwrap();
+/// let copy = key.clone();
+/// ```
+/// ```compile_fail
+/// fn needs_serialize<T: serde::Serialize>(_: &T) {}
+/// needs_serialize(&waxseal::SecretKey::try_from(&[1; 32][..]).unwrap());
+/// ```
+///
+/// The same lines without those calls compile, so it is those calls that do not:
+///
+/// ```
+/// fn needs_serialize<T: serde::Serialize>(_: &T) {}
+/// needs_serialize(&"text");
+/// let key = waxseal::SecretKey::try_from(&[1; 32][..]).unwrap();
+/// assert_eq!(key.expose(), &[1; 32]);
+/// ```
+pub struct SecretKey(Secret<32>);
+
+impl SecretKey {
+    /// Draws a new key from the system's randomness.
+    ///
+    /// # Errors
+    ///
+    /// `Keyring` if the system has no randomness to give.
+    pub fn random() -> Result<Self> {
+        let mut key = Secret::zeroed();
+        crate::crypto::fill_random(key.expose_mut())?;
+        Ok(Self(key))
+    }
+
+    /// The key bytes. The caller owes them the same care.
+    pub fn expose(&self) -> &[u8; 32] {
+        self.0.expose()
+    }
+}
+
+/// Copies the key out of `bytes`, which the caller wipes.
+///
+/// # Errors
+///
+/// `InvalidInput` unless there are exactly 32 bytes.
+impl TryFrom<&[u8]> for SecretKey {
+    type Error = Error;
+
+    fn try_from(bytes: &[u8]) -> Result<Self> {
+        if bytes.len() != 32 {
+            return Err(Error::invalid_input(format!(
+                "a key has 32 bytes, these are {}",
+                bytes.len()
+            )));
+        }
+        let mut key = Secret::zeroed();
+        key.expose_mut().copy_from_slice(bytes);
+        Ok(Self(key))
+    }
+}
+
+/// `N` secret bytes: data keys, message keys, segment keys.
+pub(crate) struct Secret<const N: usize>(Box<[u8; N]>);
+
+impl<const N: usize> Secret<N> {
+    /// All zero, to be filled in place.
+    pub(crate) fn zeroed() -> Self {
+        Self(Box::new([0; N]))
+    }
+
+    pub(crate) fn expose_mut(&mut self) -> &mut [u8; N] {
+        &mut self.0
+    }
+
+    pub(crate) fn expose(&self) -> &[u8; N] {
+        &self.0
+    }
+}
+
+impl<const N: usize> Drop for Secret<N> {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}

@@ -1,0 +1,95 @@
+//! The transport for other programs: HTTP/1.1 on a loopback port.
+
+use std::io;
+use std::net::Ipv4Addr;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use aws_smithy_http_client::Builder;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use s3s::Body;
+use tokio::net::TcpListener;
+use tokio::net::TcpStream;
+use tokio::task::AbortHandle;
+use tokio::task::JoinSet;
+
+use crate::http::Backend;
+use crate::sdk::Sdk;
+
+/// KMS and S3 on one loopback port, until dropped.
+///
+/// A request with the header `X-Amz-Target: TrentService.*` goes to KMS, every other to S3.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    sdk: Sdk,
+    listening: AbortHandle,
+}
+
+impl Server {
+    pub(crate) async fn bind(backend: Arc<Backend>, port: u16) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+        let address = listener.local_addr()?;
+        let sdk = Sdk::new(Builder::new().build_http(), format!("http://{address}"));
+        let listening = tokio::spawn(listen(listener, backend)).abort_handle();
+        Ok(Self { address, sdk, listening })
+    }
+
+    /// The base URL, such as `http://127.0.0.1:40123`.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// A KMS client of the SDK that comes in through the port.
+    pub fn kms(&self) -> aws_sdk_kms::Client {
+        aws_sdk_kms::Client::from_conf(self.kms_config().build())
+    }
+
+    /// The settings behind [`kms`](Self::kms), for tests that change some of them.
+    pub fn kms_config(&self) -> aws_sdk_kms::config::Builder {
+        self.sdk.kms_config()
+    }
+
+    /// An S3 client of the SDK that comes in through the port.
+    pub fn s3(&self) -> aws_sdk_s3::Client {
+        aws_sdk_s3::Client::from_conf(self.s3_config().build())
+    }
+
+    /// The settings behind [`s3`](Self::s3), for tests that change some of them.
+    pub fn s3_config(&self) -> aws_sdk_s3::config::Builder {
+        self.sdk.s3_config()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.listening.abort();
+    }
+}
+
+/// Accepts connections for ever. Dropping the future drops the connections too.
+async fn listen(listener: TcpListener, backend: Arc<Backend>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => if let Ok((stream, _)) = accepted {
+                connections.spawn(converse(stream, Arc::clone(&backend)));
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn converse(stream: TcpStream, backend: Arc<Backend>) {
+    // Replies are written in two pieces, head and body; Nagle would hold back the second.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request: hyper::Request<Incoming>| {
+        let backend = Arc::clone(&backend);
+        async move { backend.exchange(request.map(Body::from)).await }
+    });
+    // An error here is the client leaving, or a connection that a fault broke.
+    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+}
