@@ -297,7 +297,7 @@ mod tests {
         /// Up to 2^40 segments: lengths invert, and a range lies within its segments.
         #[test]
         fn layouts_hold_at_any_size(
-            segment_len in prop_oneof![33..200u32, 4096..=(16u32 << 20), Just(u32::MAX - 1)],
+            segment_len in prop_oneof![33..200u32, 4096..=(8u32 << 20)],
             segments in 0..=MAX_SEGMENTS,
             rest in any::<u64>(),
             a in any::<u64>(),

@@ -66,7 +66,10 @@ pub(super) fn decrypt<'a>(
     let (head, sealed) = segment.split_at_mut(DATA_OFFSET);
     let mut iv = [0; NONCE_LEN];
     iv.copy_from_slice(&head[PREFIX_LEN..]);
-    aead.open(&iv, &aad(position), sealed).ok_or_else(failed)
+    aead.open(&iv, &aad(position), sealed).ok_or_else(|| {
+        head.fill(0);
+        failed()
+    })
 }
 
 /// The length that `segment` claims as a final one, 32 to `segment_len`; `None` if it claims to
