@@ -35,6 +35,7 @@ use crate::error::Result;
 /// let key = waxseal::SecretKey::try_from(&[1; 32][..]).unwrap();
 /// assert_eq!(key.expose(), &[1; 32]);
 /// ```
+#[expect(missing_debug_implementations, reason = "a key must not be printed")]
 pub struct SecretKey(Secret<32>);
 
 impl SecretKey {

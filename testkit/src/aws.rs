@@ -102,7 +102,7 @@ impl LocalAws {
     ///
     /// # Panics
     ///
-    /// If its folder cannot be made.
+    /// If `bucket` is not a legal bucket name, or its folder cannot be made.
     pub fn create_bucket(&self, bucket: &str) {
         self.backend.files.create_bucket(bucket);
     }

@@ -50,17 +50,22 @@ impl Fault {
     /// An error reply as KMS sends it, such as `(400, "ThrottlingException")`.
     pub fn kms_error(status: u16, code: &str) -> Self {
         let body = json!({ "__type": code, "message": FAULT_MESSAGE }).to_string();
-        Self::Reply { status, content_type: "application/x-amz-json-1.1", body }
+        Self::Reply { status, content_type: KMS_CONTENT_TYPE, body }
     }
 
     /// An error reply as S3 sends it, such as `(503, "SlowDown")`.
     pub fn s3_error(status: u16, code: &str) -> Self {
-        let body = format!(
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
-             <Error><Code>{code}</Code><Message>{FAULT_MESSAGE}</Message></Error>"
-        );
-        Self::Reply { status, content_type: "application/xml", body }
+        let body = s3_error_body(code, FAULT_MESSAGE);
+        Self::Reply { status, content_type: S3_CONTENT_TYPE, body }
     }
+}
+
+/// The body of an error reply of S3.
+pub(crate) fn s3_error_body(code: &str, message: &str) -> String {
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+         <Error><Code>{code}</Code><Message>{message}</Message></Error>"
+    )
 }
 
 /// The faults to come.
@@ -187,3 +192,9 @@ impl http_body::Body for Altered {
 }
 
 const FAULT_MESSAGE: &str = "This failure was asked for by a test.";
+
+/// Content type of the replies of KMS.
+pub(crate) const KMS_CONTENT_TYPE: &str = "application/x-amz-json-1.1";
+
+/// Content type of the error replies of S3.
+pub(crate) const S3_CONTENT_TYPE: &str = "application/xml";

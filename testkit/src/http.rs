@@ -38,7 +38,10 @@ use tempfile::TempDir;
 
 use crate::fault::Fault;
 use crate::fault::Faults;
+use crate::fault::KMS_CONTENT_TYPE;
+use crate::fault::S3_CONTENT_TYPE;
 use crate::fault::flip_bit;
+use crate::fault::s3_error_body;
 use crate::fault::truncate;
 use crate::kms::Kms;
 use crate::kms::random_uuid;
@@ -116,12 +119,8 @@ impl Backend {
             Todo::S3(request) => request,
         };
         if call.operation == "Unknown" {
-            let Fault::Reply { status, content_type, body } =
-                Fault::s3_error(501, "NotImplemented")
-            else {
-                unreachable!("an error reply is a reply");
-            };
-            return Ok(reply_of(Service::S3, status, content_type, body));
+            let body = s3_error_body("NotImplemented", "The testkit does not serve this request.");
+            return Ok(reply_of(Service::S3, 501, S3_CONTENT_TYPE, body));
         }
         let mut reply = self.s3.call(request).await.map_err(|_| ConnectionLost)?;
         reply.headers_mut().entry(S3_REQUEST_ID).or_insert_with(request_id);
@@ -230,7 +229,6 @@ impl HttpConnector for InProcess {
     }
 }
 
-const KMS_CONTENT_TYPE: &str = "application/x-amz-json-1.1";
 const KMS_REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const S3_REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
 

@@ -53,7 +53,7 @@ impl Sdk {
 }
 
 fn credentials() -> Credentials {
-    Credentials::from_keys(ACCESS_KEY_ID, SECRET_ACCESS_KEY, None)
+    Credentials::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY, None, None, "waxseal-testkit")
 }
 
 /// Three attempts as by default, but no test waits for them.

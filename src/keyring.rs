@@ -1,0 +1,214 @@
+//! What makes data keys and gets them back: the trait, and what passes through it.
+//!
+//! Knows neither formats nor objects. A keyring is asked once per sealed object and once per
+//! opened one.
+
+mod key_file;
+#[cfg(feature = "kms")]
+mod kms;
+mod local;
+
+use std::fmt;
+
+use async_trait::async_trait;
+
+pub use key_file::KeyFile;
+#[cfg(feature = "kms")]
+pub use kms::KmsKeyring;
+pub use local::LocalKeyring;
+
+use crate::context::EncryptionContext;
+use crate::error::Error;
+use crate::error::ErrorKind;
+use crate::error::Result;
+use crate::secret::SecretKey;
+
+/// Generates data keys and unwraps them.
+///
+/// Implement it to hold wrapping keys somewhere else: see `examples/custom_keyring.rs`. The
+/// context is valid (see [`EncryptionContext`]) and must be bound to the wrapped key: unwrapping
+/// under another context has to fail with [`ErrorKind::Authentication`].
+#[async_trait]
+pub trait Keyring: fmt::Debug + Send + Sync {
+    /// Makes a new random data key, wrapped in at least one way.
+    ///
+    /// # Errors
+    ///
+    /// `KeyAccess` if the wrapping key refuses; `Keyring` if it cannot be asked.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future must lose nothing but the key it was making.
+    async fn generate_data_key(&self, context: &EncryptionContext) -> Result<DataKey>;
+
+    /// Unwraps the data key that every one of `wrapped` holds.
+    ///
+    /// `wrapped` comes from storage: its fields only say what to look for among the wrapping keys
+    /// that this keyring is configured with. There are 1 to 16 of them, unless the reader's
+    /// [`ReadPolicy`](crate::ReadPolicy) says otherwise.
+    ///
+    /// # Errors
+    ///
+    /// `Authentication` if a wrapped key or the context was altered; `KeyAccess` if no wrapping
+    /// key is configured for any of them or it refuses; `Keyring` if it cannot be asked.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future must have no effect.
+    async fn unwrap_data_key(
+        &self,
+        wrapped: &[WrappedKey],
+        context: &EncryptionContext,
+    ) -> Result<SecretKey>;
+}
+
+/// A shared keyring is a keyring.
+#[async_trait]
+impl<K: Keyring + ?Sized> Keyring for std::sync::Arc<K> {
+    async fn generate_data_key(&self, context: &EncryptionContext) -> Result<DataKey> {
+        (**self).generate_data_key(context).await
+    }
+
+    async fn unwrap_data_key(
+        &self,
+        wrapped: &[WrappedKey],
+        context: &EncryptionContext,
+    ) -> Result<SecretKey> {
+        (**self).unwrap_data_key(wrapped, context).await
+    }
+}
+
+/// A fresh data key and its wrapped forms.
+pub struct DataKey {
+    key: SecretKey,
+    wrapped: Vec<WrappedKey>,
+}
+
+impl DataKey {
+    /// Joins a key and the forms in which it will be stored.
+    pub fn new(key: SecretKey, wrapped: Vec<WrappedKey>) -> Self {
+        Self { key, wrapped }
+    }
+
+    /// The key itself.
+    pub fn key(&self) -> &SecretKey {
+        &self.key
+    }
+
+    /// What is stored of it.
+    pub fn wrapped(&self) -> &[WrappedKey] {
+        &self.wrapped
+    }
+
+    pub(crate) fn into_parts(self) -> (SecretKey, Vec<WrappedKey>) {
+        (self.key, self.wrapped)
+    }
+}
+
+/// Prints the wrapped forms only.
+impl fmt::Debug for DataKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DataKey").field("wrapped", &self.wrapped).finish_non_exhaustive()
+    }
+}
+
+/// A data key's ciphertext and who wrapped it. Public: it stands beside the sealed bytes.
+#[derive(Clone, PartialEq, Eq)]
+pub struct WrappedKey {
+    provider: String,
+    key_id: Option<String>,
+    ciphertext: Vec<u8>,
+}
+
+impl WrappedKey {
+    /// Describes a wrapped key.
+    ///
+    /// `provider` names the kind of keyring: 1 to 32 of `a-z`, `0-9` and `-`. `key_id` names the
+    /// wrapping key within it: 1 to 2,048 printable ASCII characters without spaces. `ciphertext`
+    /// has 1 to 8,192 bytes.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if one of them is something else.
+    pub fn new(
+        provider: impl Into<String>,
+        key_id: impl Into<String>,
+        ciphertext: impl Into<Vec<u8>>,
+    ) -> Result<Self> {
+        let (provider, key_id) = (provider.into(), key_id.into());
+        let lower = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        if !(1..=32).contains(&provider.len()) || !provider.bytes().all(lower) {
+            return Err(Error::invalid_input(format!("{provider:?} cannot name a keyring")));
+        }
+        if !(1..=2048).contains(&key_id.len()) || !key_id.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(Error::invalid_input(format!("{key_id:?} cannot name a wrapping key")));
+        }
+        Ok(Self { key_id: Some(key_id), ..Self::anonymous(provider, ciphertext)? })
+    }
+
+    /// A wrapped key as the one-shot layout stores it, which names no wrapping key.
+    pub(crate) fn anonymous(
+        provider: impl Into<String>,
+        ciphertext: impl Into<Vec<u8>>,
+    ) -> Result<Self> {
+        let ciphertext = ciphertext.into();
+        if !(1..=MAX_CIPHERTEXT_LEN).contains(&ciphertext.len()) {
+            return Err(Error::invalid_input(format!(
+                "a wrapped key has 1 to {MAX_CIPHERTEXT_LEN} bytes, not {}",
+                ciphertext.len()
+            )));
+        }
+        Ok(Self { provider: provider.into(), key_id: None, ciphertext })
+    }
+
+    /// The kind of keyring that wrapped it; empty in the one-shot layout, which does not say.
+    pub fn provider(&self) -> &str {
+        &self.provider
+    }
+
+    /// The wrapping key, as the keyring names it; `None` in the one-shot layout.
+    pub fn key_id(&self) -> Option<&str> {
+        self.key_id.as_deref()
+    }
+
+    /// The wrapped bytes.
+    pub fn ciphertext(&self) -> &[u8] {
+        &self.ciphertext
+    }
+
+    /// Whether a keyring of this kind may try it.
+    pub(crate) fn is_for(&self, provider: &str) -> bool {
+        self.provider == provider || (self.provider.is_empty() && self.key_id.is_none())
+    }
+}
+
+/// Prints the length of the ciphertext, not its bytes.
+impl fmt::Debug for WrappedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WrappedKey")
+            .field("provider", &self.provider)
+            .field("key_id", &self.key_id)
+            .field("ciphertext_len", &self.ciphertext.len())
+            .finish()
+    }
+}
+
+/// The answer of a keyring that holds none of the wrapping keys asked for.
+fn no_matching_key(configured: &str, wrapped: &[WrappedKey]) -> Error {
+    let wanted: Vec<String> = wrapped
+        .iter()
+        .map(|w| format!("{} {}", w.provider(), w.key_id().unwrap_or("(unnamed)")))
+        .collect();
+    Error::new(
+        ErrorKind::KeyAccess,
+        format!("sealed under {}, but the key in use is {configured}", wanted.join(" and ")),
+    )
+}
+
+/// The one answer to a wrapped key that does not unwrap.
+fn unwrap_failed() -> Error {
+    Error::authentication("the data key does not unwrap: another key, context or altered bytes")
+}
+
+/// KMS limits a ciphertext to 6,144 bytes; this leaves room for other kinds.
+const MAX_CIPHERTEXT_LEN: usize = 8192;

@@ -1,0 +1,292 @@
+//! Local wrapping keys in a text file that only its owner can read.
+//!
+//! ```text
+//! # waxseal keys: ...
+//! waxseal-key/1 <id> <32 bytes in base64url>
+//! waxseal-key/1 <id> <32 bytes in base64url>
+//! ```
+//!
+//! The last key is the current one. Lines that begin with `#` and empty lines are ignored.
+
+use std::fmt;
+use std::io::Write as _;
+use std::path::Path;
+
+use base64ct::Base64UrlUnpadded;
+use base64ct::Encoding as _;
+use zeroize::Zeroizing;
+
+use crate::crypto;
+use crate::error::Error;
+use crate::error::ErrorKind;
+use crate::error::Result;
+use crate::secret::SecretKey;
+
+/// One to 64 local wrapping keys, each with an id; the last one is current.
+///
+/// Adding a key rotates: new objects use it, and what older keys sealed still opens. Losing a key
+/// loses what it sealed. The functions here read and write files at once, without `await`: key
+/// files are a few hundred bytes.
+///
+/// ```
+/// # fn main() -> waxseal::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("key");
+/// use waxseal::{KeyFile, LocalKeyring};
+///
+/// KeyFile::generate()?.create(&path)?;        // a new file, readable by its owner only
+/// let mut keys = KeyFile::load(&path)?;
+/// let new_id = keys.rotate()?;                // new objects will use this key
+/// keys.replace(&path)?;
+/// assert_eq!(KeyFile::load(&path)?.current().0, new_id);
+/// let keyring = LocalKeyring::new(keys);
+/// # Ok(()) }
+/// ```
+pub struct KeyFile {
+    /// Never empty; the last is current; ids differ.
+    keys: Vec<(String, SecretKey)>,
+}
+
+impl KeyFile {
+    /// Makes one new random key.
+    ///
+    /// # Errors
+    ///
+    /// `Keyring` if the system has no randomness.
+    pub fn generate() -> Result<Self> {
+        let mut file = Self { keys: vec![] };
+        file.rotate()?;
+        Ok(file)
+    }
+
+    /// One key that the caller holds.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` unless `id` is 1 to 64 of `a-z`, `0-9` and `-`.
+    pub fn from_key(id: impl Into<String>, key: SecretKey) -> Result<Self> {
+        let id = id.into();
+        check_id(&id)?;
+        Ok(Self { keys: vec![(id, key)] })
+    }
+
+    /// Reads the key file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// `Store` if it cannot be read; `KeyAccess` if others than its owner can read it; `Format` if
+    /// it is not a key file.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        check_private(path)?;
+        let text = std::fs::read(path).map(Zeroizing::new).map_err(|e| unreadable(path, e))?;
+        std::str::from_utf8(&text)
+            .ok()
+            .and_then(Self::parse)
+            .ok_or_else(|| Error::format(format!("{} is not a waxseal key file", path.display())))
+    }
+
+    /// Adds a new random key, makes it the current one and returns its id.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` at 64 keys; `Keyring` if the system has no randomness.
+    pub fn rotate(&mut self) -> Result<String> {
+        if self.keys.len() >= MAX_KEYS {
+            return Err(Error::invalid_input(format!("a key file holds at most {MAX_KEYS} keys")));
+        }
+        let mut random = [0; 8];
+        crypto::fill_random(&mut random)?;
+        let id = base16ct::lower::encode_string(&random);
+        self.keys.push((id.clone(), SecretKey::random()?));
+        Ok(id)
+    }
+
+    /// Writes a new file, readable by its owner only.
+    ///
+    /// # Errors
+    ///
+    /// `Store` if a file is there already, which is left as it is, or cannot be made.
+    pub fn create(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        let file = self.write_beside(path)?;
+        file.persist_noclobber(path).map(drop).map_err(|e| unwritable(path, e.error))
+    }
+
+    /// Replaces the file at `path` in one step.
+    ///
+    /// # Errors
+    ///
+    /// `Store` if it cannot be written; the old file is then left as it is.
+    pub fn replace(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        let file = self.write_beside(path)?;
+        file.persist(path).map(drop).map_err(|e| unwritable(path, e.error))
+    }
+
+    /// The id and key that seal.
+    pub fn current(&self) -> (&str, &SecretKey) {
+        let (id, key) = self.keys.last().expect("a key file has a key");
+        (id, key)
+    }
+
+    /// All ids and keys, the current one first.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &SecretKey)> {
+        self.keys.iter().rev().map(|(id, key)| (id.as_str(), key))
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut file = Self { keys: vec![] };
+        for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            let mut fields = line.split(' ');
+            let (version, id, encoded) = (fields.next()?, fields.next()?, fields.next()?);
+            if version != LINE || fields.next().is_some() || file.keys.len() >= MAX_KEYS {
+                return None;
+            }
+            check_id(id).ok()?;
+            let mut key = Zeroizing::new([0; 33]);
+            let key = Base64UrlUnpadded::decode(encoded, &mut key[..]).ok()?;
+            if file.keys.iter().any(|(other, _)| other == id) {
+                return None;
+            }
+            file.keys.push((id.to_owned(), SecretKey::try_from(key).ok()?));
+        }
+        (!file.keys.is_empty()).then_some(file)
+    }
+
+    /// A private temporary file in the same folder, synced, ready to be renamed.
+    fn write_beside(&self, path: &Path) -> Result<tempfile::NamedTempFile> {
+        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let write = || {
+            let mut file = tempfile::NamedTempFile::new_in(folder)?;
+            writeln!(file, "{COMMENT}")?;
+            for (id, key) in &self.keys {
+                let mut encoded = Zeroizing::new([0; 43]);
+                let encoded = Base64UrlUnpadded::encode(key.expose(), &mut encoded[..])
+                    .expect("32 bytes are 43 characters");
+                writeln!(file, "{LINE} {id} {encoded}")?;
+            }
+            file.as_file().sync_all()?;
+            Ok(file)
+        };
+        write().map_err(|e| unwritable(path, e))
+    }
+}
+
+/// Prints the ids only.
+impl fmt::Debug for KeyFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.keys.iter().map(|(id, _)| id)).finish()
+    }
+}
+
+fn check_id(id: &str) -> Result<()> {
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    if (1..=64).contains(&id.len()) && id.bytes().all(allowed) {
+        return Ok(());
+    }
+    Err(Error::invalid_input(format!("{id:?} cannot be a key id: 1 to 64 of a-z, 0-9 and '-'")))
+}
+
+#[cfg(unix)]
+fn check_private(path: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = std::fs::metadata(path).map_err(|e| unreadable(path, e))?.permissions().mode();
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::KeyAccess,
+        format!(
+            "others can read the key file {path} (mode {:o}): chmod 600 {path}",
+            mode & 0o777,
+            path = path.display()
+        ),
+    ))
+}
+
+/// Other systems have no mode to look at; the user's folder protects the file.
+#[cfg(not(unix))]
+fn check_private(_: &Path) -> Result<()> {
+    Ok(())
+}
+
+fn unreadable(path: &Path, source: std::io::Error) -> Error {
+    Error::store(format!("cannot read the key file {}", path.display()), source)
+}
+
+fn unwritable(path: &Path, source: std::io::Error) -> Error {
+    Error::store(format!("cannot write the key file {}", path.display()), source)
+}
+
+const LINE: &str = "waxseal-key/1";
+const COMMENT: &str =
+    "# waxseal keys. Keep this file secret and back it up: without it, what it sealed is lost.";
+const MAX_KEYS: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE";
+
+    #[test]
+    fn the_last_key_is_current_and_order_is_kept() {
+        let text = format!("# note\n{LINE} old {KEY}\n\n{LINE} new {KEY}\n");
+        let file = KeyFile::parse(&text).unwrap();
+        assert_eq!(file.current().0, "new");
+        assert_eq!(file.iter().map(|(id, _)| id).collect::<Vec<_>>(), ["new", "old"]);
+        assert_eq!(file.current().1.expose(), &[1; 32]);
+        assert_eq!(format!("{file:?}"), r#"["old", "new"]"#);
+    }
+
+    #[test]
+    fn what_is_not_a_key_file_is_refused() {
+        let good = format!("{LINE} id {KEY}");
+        assert!(KeyFile::parse(&good).is_some());
+        for text in [
+            "",
+            "# only a comment",
+            &format!("{good} more"),
+            &format!("{good}\n{good}"),
+            &good.replace("/1", "/2"),
+            &good.replace("id", "ID"),
+            &good.replace("id", ""),
+            &good.replace("AQE ", "AQF "),
+            &good[..good.len() - 1],
+            &format!("{good}A"),
+            &good.replace(KEY, &KEY[..40]),
+        ] {
+            assert!(text == good || KeyFile::parse(text).is_none(), "{text}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_others_can_read_is_refused() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        KeyFile::generate().unwrap().create(&path).unwrap();
+        let mode = |mode| std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode));
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(KeyFile::load(&path).is_ok());
+        for open in [0o640, 0o604, 0o620] {
+            mode(open).unwrap();
+            assert_eq!(KeyFile::load(&path).unwrap_err().kind(), ErrorKind::KeyAccess);
+        }
+        mode(0o400).unwrap();
+        assert!(KeyFile::load(&path).is_ok());
+    }
+
+    #[test]
+    fn an_existing_file_is_not_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        let first = KeyFile::generate().unwrap();
+        first.create(&path).unwrap();
+        assert!(KeyFile::generate().unwrap().create(&path).is_err());
+        assert_eq!(KeyFile::load(&path).unwrap().current().0, first.current().0);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}

@@ -1,0 +1,182 @@
+//! One KMS key: what it is, and in which state.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::time::SystemTime;
+use std::time::UNIX_EPOCH;
+
+use aws_lc_rs::rand;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::record::lock;
+use crate::sdk::ACCOUNT;
+
+use super::wire::Failure;
+
+/// A symmetric key, or one replica of it.
+#[derive(Clone, Debug)]
+pub(super) struct Key {
+    /// A UUID, or `mrk-` and 32 digits. Always 36 characters.
+    pub(super) id: String,
+    pub(super) arn: String,
+    pub(super) region: String,
+    pub(super) description: String,
+    /// Seconds since 1970.
+    pub(super) created: f64,
+    pub(super) state: State,
+    /// Name and value.
+    pub(super) tags: Vec<(String, String)>,
+    /// The region of the primary; `None` if the key is not multi-Region.
+    pub(super) primary: Option<String>,
+    /// Shared between the replicas of a multi-Region key, so that a rotation reaches them all.
+    pub(super) material: Material,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum State {
+    Enabled,
+    Disabled,
+    PendingDeletion {
+        /// Seconds since 1970.
+        due: f64,
+    },
+}
+
+/// The secret of each rotation, oldest first. Never empty.
+#[derive(Clone)]
+pub(super) struct Material(Arc<Mutex<Vec<[u8; 32]>>>);
+
+impl Key {
+    pub(super) fn new(region: &str, multi_region: bool) -> Self {
+        let id = match multi_region {
+            true => format!("mrk-{}", random_uuid().replace('-', "")),
+            false => random_uuid(),
+        };
+        Self {
+            arn: arn_of(region, &id),
+            id,
+            region: region.to_owned(),
+            description: String::new(),
+            created: now(),
+            state: State::Enabled,
+            tags: vec![],
+            primary: multi_region.then(|| region.to_owned()),
+            material: Material::from(vec![random()]),
+        }
+    }
+
+    /// Refuses work with a key that is disabled or about to be deleted.
+    pub(super) fn need_enabled(&self) -> Result<(), Failure> {
+        match self.state {
+            State::Enabled => Ok(()),
+            State::Disabled => Err(Failure::disabled(&self.arn)),
+            State::PendingDeletion { .. } => Err(Failure::pending_deletion(&self.arn)),
+        }
+    }
+
+    /// Refuses changes to a key that is about to be deleted.
+    pub(super) fn need_not_pending(&self) -> Result<(), Failure> {
+        match self.state {
+            State::PendingDeletion { .. } => Err(Failure::pending_deletion(&self.arn)),
+            State::Enabled | State::Disabled => Ok(()),
+        }
+    }
+
+    /// What AWS calls `KeyMetadata`.
+    pub(super) fn describe(&self) -> Value {
+        let mut metadata = json!({
+            "AWSAccountId": ACCOUNT,
+            "Arn": self.arn,
+            "CreationDate": self.created,
+            "CustomerMasterKeySpec": SYMMETRIC,
+            "Description": self.description,
+            "Enabled": self.state == State::Enabled,
+            "EncryptionAlgorithms": [SYMMETRIC],
+            "KeyId": self.id,
+            "KeyManager": "CUSTOMER",
+            "KeySpec": SYMMETRIC,
+            "KeyState": self.state.name(),
+            "KeyUsage": "ENCRYPT_DECRYPT",
+            "MultiRegion": self.primary.is_some(),
+            "Origin": "AWS_KMS",
+        });
+        if let State::PendingDeletion { due } = self.state {
+            metadata["DeletionDate"] = json!(due);
+        }
+        metadata
+    }
+}
+
+impl State {
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Enabled => "Enabled",
+            Self::Disabled => "Disabled",
+            Self::PendingDeletion { .. } => "PendingDeletion",
+        }
+    }
+}
+
+impl Material {
+    /// The newest secret, and its number counted from 0.
+    pub(super) fn newest(&self) -> (u32, [u8; 32]) {
+        let secrets = lock(&self.0);
+        let last = secrets.len() - 1;
+        (u32::try_from(last).expect("rotated less than 2^32 times"), secrets[last])
+    }
+
+    pub(super) fn get(&self, version: u32) -> Option<[u8; 32]> {
+        lock(&self.0).get(usize::try_from(version).ok()?).copied()
+    }
+
+    pub(super) fn rotate(&self) {
+        lock(&self.0).push(random());
+    }
+
+    pub(super) fn all(&self) -> Vec<[u8; 32]> {
+        lock(&self.0).clone()
+    }
+}
+
+impl From<Vec<[u8; 32]>> for Material {
+    fn from(secrets: Vec<[u8; 32]>) -> Self {
+        Self(Arc::new(Mutex::new(secrets)))
+    }
+}
+
+impl std::fmt::Debug for Material {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Material({} rotations)", lock(&self.0).len() - 1)
+    }
+}
+
+pub(super) fn arn_of(region: &str, id: &str) -> String {
+    format!("arn:aws:kms:{region}:{ACCOUNT}:key/{id}")
+}
+
+/// Seconds since 1970.
+pub(super) fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64())
+}
+
+pub(super) fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    rand::fill(&mut bytes).expect("the system has random numbers");
+    bytes
+}
+
+/// A version 4 UUID.
+pub(crate) fn random_uuid() -> String {
+    let mut bytes: [u8; 16] = random();
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let hex = hex(&bytes);
+    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+pub(super) const SYMMETRIC: &str = "SYMMETRIC_DEFAULT";

@@ -1,0 +1,274 @@
+//! Operations that make, find and change keys and aliases.
+
+use serde_json::Value;
+use serde_json::json;
+
+use crate::sdk::ACCOUNT;
+
+use super::Account;
+use super::key::Key;
+use super::key::State;
+use super::key::arn_of;
+use super::key::now;
+use super::wire::Failure;
+use super::wire::Input;
+
+/// Carries out `operation`.
+pub(super) fn run(
+    account: &mut Account,
+    region: &str,
+    operation: &str,
+    input: &Input,
+) -> Result<Value, Failure> {
+    let mut request = Request { account, region, operation, input };
+    match operation {
+        "CancelKeyDeletion" => request.cancel_key_deletion(),
+        "CreateAlias" => request.create_alias(),
+        "CreateKey" => request.create_key(),
+        "DeleteAlias" => request.delete_alias(),
+        "DescribeKey" => request.describe_key(),
+        "DisableKey" => request.set_state(State::Disabled),
+        "EnableKey" => request.set_state(State::Enabled),
+        "GetKeyRotationStatus" => request.get_key_rotation_status(),
+        "ListAliases" => request.list_aliases(),
+        "ListKeys" => request.list_keys(),
+        "ListResourceTags" => request.list_resource_tags(),
+        "ReplicateKey" => request.replicate_key(),
+        "RotateKeyOnDemand" => request.rotate_key_on_demand(),
+        "ScheduleKeyDeletion" => request.schedule_key_deletion(),
+        "UpdateAlias" => request.update_alias(),
+        _ => Err(Failure::unknown_operation()),
+    }
+}
+
+struct Request<'a> {
+    account: &'a mut Account,
+    region: &'a str,
+    operation: &'a str,
+    input: &'a Input,
+}
+
+impl Request<'_> {
+    fn cancel_key_deletion(&mut self) -> Result<Value, Failure> {
+        let key = self.key_mut("KeyId")?;
+        if !matches!(key.state, State::PendingDeletion { .. }) {
+            return Err(Failure::not_pending_deletion(&key.arn));
+        }
+        key.state = State::Disabled;
+        Ok(json!({ "KeyId": key.arn }))
+    }
+
+    fn create_alias(&mut self) -> Result<Value, Failure> {
+        let alias = check_alias(self.input.need_text("AliasName")?)?.to_owned();
+        let id = self.alias_target()?;
+        let arn = self.alias_arn(&alias);
+        let aliases = &mut self.account.region(self.region).aliases;
+        if aliases.contains_key(&alias) {
+            return Err(Failure::alias_exists(&arn));
+        }
+        aliases.insert(alias, id);
+        Ok(json!({}))
+    }
+
+    fn create_key(&mut self) -> Result<Value, Failure> {
+        let usage = self.input.text("KeyUsage")?.unwrap_or("ENCRYPT_DECRYPT");
+        let spec = self.input.text("KeySpec")?.unwrap_or("SYMMETRIC_DEFAULT");
+        if (usage, spec) != ("ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT") {
+            return Err(Failure::unsupported(format!("{usage} with {spec} is not supported here")));
+        }
+        let mut key = Key::new(self.region, self.input.flag("MultiRegion")?);
+        self.input.text("Description")?.unwrap_or_default().clone_into(&mut key.description);
+        key.tags = self.input.tags()?;
+        let reply = json!({ "KeyMetadata": self.describe(&key) });
+        self.account.region(self.region).keys.insert(key.id.clone(), key);
+        Ok(reply)
+    }
+
+    fn delete_alias(&mut self) -> Result<Value, Failure> {
+        let alias = check_alias(self.input.need_text("AliasName")?)?;
+        let arn = self.alias_arn(alias);
+        let removed = self.account.region(self.region).aliases.remove(alias);
+        removed.map(|_| json!({})).ok_or_else(|| Failure::no_alias(&arn))
+    }
+
+    fn describe_key(&self) -> Result<Value, Failure> {
+        Ok(json!({ "KeyMetadata": self.describe(self.key("KeyId")?) }))
+    }
+
+    fn get_key_rotation_status(&self) -> Result<Value, Failure> {
+        let key = self.key("KeyId")?;
+        key.need_not_pending()?;
+        Ok(json!({ "KeyId": key.arn, "KeyRotationEnabled": false }))
+    }
+
+    fn list_aliases(&self) -> Result<Value, Failure> {
+        let only = match self.input.text("KeyId")? {
+            Some(_) => Some(&self.key("KeyId")?.id),
+            None => None,
+        };
+        let aliases = self.account.regions[self.region].aliases.iter();
+        let wanted = aliases.filter(|(_, id)| only.is_none_or(|only| only == *id));
+        let listed = wanted.map(|(alias, id)| {
+            json!({ "AliasArn": self.alias_arn(alias), "AliasName": alias, "TargetKeyId": id })
+        });
+        self.page("Aliases", listed.collect())
+    }
+
+    fn list_keys(&self) -> Result<Value, Failure> {
+        let keys = self.account.regions[self.region].keys.values();
+        self.page("Keys", keys.map(|k| json!({ "KeyArn": k.arn, "KeyId": k.id })).collect())
+    }
+
+    fn list_resource_tags(&self) -> Result<Value, Failure> {
+        let tags = self.key("KeyId")?.tags.iter();
+        self.page("Tags", tags.map(|(k, v)| json!({ "TagKey": k, "TagValue": v })).collect())
+    }
+
+    fn replicate_key(&mut self) -> Result<Value, Failure> {
+        let target = self.input.need_text("ReplicaRegion")?;
+        let key = self.key("KeyId")?;
+        key.need_enabled()?;
+        if key.primary.as_deref() != Some(self.region) {
+            return Err(Failure::unsupported(format!(
+                "{} is not a multi-Region primary key",
+                key.arn
+            )));
+        }
+        let mut replica = Key {
+            arn: arn_of(target, &key.id),
+            region: target.to_owned(),
+            created: now(),
+            tags: self.input.tags()?,
+            ..key.clone()
+        };
+        self.input.text("Description")?.unwrap_or_default().clone_into(&mut replica.description);
+        let (id, arn) = (replica.id.clone(), replica.arn.clone());
+        let region = self.account.region(target);
+        if region.keys.contains_key(&id) {
+            return Err(Failure::key_exists(&arn));
+        }
+        region.keys.insert(id.clone(), replica);
+        let replica = &self.account.regions[target].keys[&id];
+        Ok(json!({ "ReplicaKeyMetadata": self.describe(replica) }))
+    }
+
+    fn rotate_key_on_demand(&mut self) -> Result<Value, Failure> {
+        let key = self.key_mut("KeyId")?;
+        key.need_enabled()?;
+        if key.primary.as_ref().is_some_and(|primary| *primary != key.region) {
+            return Err(Failure::unsupported(format!("{} is a replica key", key.arn)));
+        }
+        key.material.rotate();
+        Ok(json!({ "KeyId": key.arn }))
+    }
+
+    fn schedule_key_deletion(&mut self) -> Result<Value, Failure> {
+        let days = self.input.number("PendingWindowInDays", 7, 30)?.unwrap_or(30);
+        let key = self.key_mut("KeyId")?;
+        key.need_not_pending()?;
+        let due = now() + f64::from(i32::try_from(days).unwrap_or(30)) * 86_400.0;
+        key.state = State::PendingDeletion { due };
+        Ok(json!({
+            "DeletionDate": due,
+            "KeyId": key.arn,
+            "KeyState": key.state.name(),
+            "PendingWindowInDays": days,
+        }))
+    }
+
+    fn set_state(&mut self, state: State) -> Result<Value, Failure> {
+        let key = self.key_mut("KeyId")?;
+        key.need_not_pending()?;
+        key.state = state;
+        Ok(json!({}))
+    }
+
+    fn update_alias(&mut self) -> Result<Value, Failure> {
+        let alias = check_alias(self.input.need_text("AliasName")?)?.to_owned();
+        let id = self.alias_target()?;
+        let arn = self.alias_arn(&alias);
+        let aliases = &mut self.account.region(self.region).aliases;
+        let target = aliases.get_mut(&alias).ok_or_else(|| Failure::no_alias(&arn))?;
+        *target = id;
+        Ok(json!({}))
+    }
+
+    /// The id of the key that an alias is to name. An alias of an alias is not possible.
+    fn alias_target(&self) -> Result<String, Failure> {
+        let target = self.input.need_text("TargetKeyId")?;
+        if target.contains("alias/") {
+            return Err(Failure::validation("Aliases must refer to keys. Not aliases"));
+        }
+        let key = self.key("TargetKeyId")?;
+        key.need_not_pending()?;
+        Ok(key.id.clone())
+    }
+
+    fn key(&self, member: &str) -> Result<&Key, Failure> {
+        self.account.permitted(self.region, self.input.need_text(member)?, self.operation)
+    }
+
+    fn key_mut(&mut self, member: &str) -> Result<&mut Key, Failure> {
+        let id = self.key(member)?.id.clone();
+        let found = self.account.region(self.region).keys.get_mut(&id);
+        Ok(found.expect("the key was just found"))
+    }
+
+    /// What AWS calls `KeyMetadata`, with the replicas of a multi-Region key.
+    fn describe(&self, key: &Key) -> Value {
+        let mut metadata = key.describe();
+        let Some(primary) = &key.primary else { return metadata };
+        let in_region = |region: &str| json!({ "Arn": arn_of(region, &key.id), "Region": region });
+        let others = self
+            .account
+            .regions
+            .iter()
+            .filter(|(name, region)| *name != primary && region.keys.contains_key(&key.id));
+        metadata["MultiRegionConfiguration"] = json!({
+            "MultiRegionKeyType": if *primary == key.region { "PRIMARY" } else { "REPLICA" },
+            "PrimaryKey": in_region(primary),
+            "ReplicaKeys": others.map(|(name, _)| in_region(name)).collect::<Vec<_>>(),
+        });
+        metadata
+    }
+
+    fn alias_arn(&self, alias: &str) -> String {
+        format!("arn:aws:kms:{}:{ACCOUNT}:{alias}", self.region)
+    }
+
+    /// One page of a list. The marker is the number of items before the page.
+    fn page(&self, member: &str, items: Vec<Value>) -> Result<Value, Failure> {
+        let limit =
+            usize::try_from(self.input.number("Limit", 1, 1000)?.unwrap_or(100)).unwrap_or(1);
+        let start = match self.input.text("Marker")? {
+            Some(marker) => marker.parse().map_err(|_| Failure::invalid_marker())?,
+            None => 0_usize,
+        };
+        let next = start.saturating_add(limit);
+        let truncated = next < items.len();
+        let page: Vec<_> = items.into_iter().skip(start).take(limit).collect();
+        let mut reply = json!({ member: page, "Truncated": truncated });
+        if truncated {
+            reply["NextMarker"] = json!(next.to_string());
+        }
+        Ok(reply)
+    }
+}
+
+/// Refuses what AWS does not take as the name of an alias.
+fn check_alias(name: &str) -> Result<&str, Failure> {
+    let Some(rest) = name.strip_prefix("alias/").filter(|rest| !rest.is_empty()) else {
+        return Err(Failure::validation("Invalid identifier"));
+    };
+    if rest.starts_with("aws/") {
+        return Err(Failure::reserved_alias());
+    }
+    if name.len() > 256 {
+        let rule = "Member must have length less than or equal to 256";
+        return Err(Failure::constraint("AliasName", rule));
+    }
+    if !rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_-".contains(&byte)) {
+        return Err(Failure::invalid_alias(name));
+    }
+    Ok(name)
+}

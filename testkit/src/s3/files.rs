@@ -1,0 +1,205 @@
+//! The files in which `s3s-fs` 0.14.1 keeps buckets, read and written directly.
+//!
+//! ```text
+//! <root>/<bucket>/<key>                                                 the object
+//! <root>/.bucket-<B>.object-<K>.metadata.json                           its metadata
+//! <root>/.bucket-<B>.object-<K>.internal.json                           ETag and checksums
+//! <root>/.bucket-<B>.object-<K>.upload-<id>.metadata.json               of an open upload
+//! <root>/.upload-<id>.json                                              owner of an upload
+//! <root>/.upload_id-<id>.part-<n>                                       a part of an upload
+//! ```
+//!
+//! `<B>` and `<K>` are bucket and key in unpadded URL-safe base64. The exact version of
+//! `s3s-fs` is pinned in `Cargo.toml` because of this layout.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::path::PathBuf;
+
+use aws_smithy_types::base64;
+use s3s::crypto::Checksum;
+use s3s::crypto::Md5;
+use serde_json::Map;
+use serde_json::Value;
+
+/// A folder that holds buckets.
+#[derive(Clone, Debug)]
+pub(crate) struct Files {
+    root: PathBuf,
+}
+
+/// A multipart upload that was neither completed nor aborted.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct OpenUpload {
+    /// Bucket of the object to be.
+    pub bucket: String,
+    /// Key of the object to be.
+    pub key: String,
+    /// Identifier of the upload.
+    pub upload_id: String,
+}
+
+impl Files {
+    pub(crate) fn new(root: &Path) -> io::Result<Self> {
+        Ok(Self { root: root.canonicalize()? })
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(crate) fn create_bucket(&self, bucket: &str) {
+        assert!(s3s::path::check_bucket_name(bucket), "{bucket:?} is not a legal bucket name");
+        let path = self.root.join(bucket);
+        fs::create_dir_all(&path).unwrap_or_else(|error| panic!("bucket {bucket}: {error}"));
+    }
+
+    pub(crate) fn has_bucket(&self, bucket: &str) -> bool {
+        self.root.join(bucket).is_dir()
+    }
+
+    /// Whether a bucket holds nothing, not even a folder.
+    pub(crate) fn is_empty(&self, bucket: &str) -> io::Result<bool> {
+        Ok(fs::read_dir(self.root.join(bucket))?.next().is_none())
+    }
+
+    pub(crate) fn object(&self, bucket: &str, key: &str) -> PathBuf {
+        self.root.join(bucket).join(key)
+    }
+
+    pub(crate) fn read(&self, bucket: &str, key: &str) -> Vec<u8> {
+        let path = self.object(bucket, key);
+        fs::read(path).unwrap_or_else(|error| panic!("object {bucket}/{key}: {error}"))
+    }
+
+    pub(crate) fn write(&self, bucket: &str, key: &str, bytes: &[u8]) {
+        let path = self.object(bucket, key);
+        assert!(path.is_file(), "there is no object {bucket}/{key}");
+        // By way of a second file: an open download of the old bytes must not see the new.
+        let next = self.root.join(format!(".next-{}", crate::kms::random_uuid()));
+        let written = fs::write(&next, bytes).and_then(|()| fs::rename(&next, path));
+        written.unwrap_or_else(|error| panic!("object {bucket}/{key}: {error}"));
+        self.set_etag(bucket, key, &md5_hex([bytes]));
+    }
+
+    pub(crate) fn metadata(&self, bucket: &str, key: &str) -> BTreeMap<String, String> {
+        let attributes = self.attributes(bucket, key);
+        let metadata = attributes.get("user_metadata").and_then(Value::as_object);
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        metadata.into_iter().flatten().map(|(name, value)| (name.clone(), text(value))).collect()
+    }
+
+    pub(crate) fn set_metadata(&self, bucket: &str, key: &str, metadata: BTreeMap<String, String>) {
+        let mut attributes = self.attributes(bucket, key);
+        let metadata = metadata.into_iter().map(|(name, value)| (name, Value::String(value)));
+        attributes.insert("user_metadata".to_owned(), metadata.collect());
+        write_json(&self.side_file(bucket, key, "metadata"), &attributes);
+    }
+
+    /// The stored ETag, without quotes.
+    pub(crate) fn etag(&self, bucket: &str, key: &str) -> Option<String> {
+        let info = read_json(&self.side_file(bucket, key, "internal"));
+        info.get("e_tag").and_then(Value::as_str).map(str::to_owned)
+    }
+
+    /// Sets the ETag and forgets the checksums.
+    pub(crate) fn set_etag(&self, bucket: &str, key: &str, etag: &str) {
+        let info = Map::from_iter([("e_tag".to_owned(), Value::from(etag))]);
+        write_json(&self.side_file(bucket, key, "internal"), &info);
+    }
+
+    /// Removes what is kept beside an object that is gone.
+    pub(crate) fn forget(&self, bucket: &str, key: &str) {
+        for kind in ["metadata", "internal"] {
+            let _ = fs::remove_file(self.side_file(bucket, key, kind));
+        }
+    }
+
+    /// Length of a part that was uploaded, in bytes.
+    pub(crate) fn part_len(&self, upload_id: &str, number: i32) -> Option<u64> {
+        let path = self.root.join(format!(".upload_id-{upload_id}.part-{number}"));
+        fs::metadata(path).ok().map(|part| part.len())
+    }
+
+    pub(crate) fn has_upload(&self, bucket: &str, key: &str, upload_id: &str) -> bool {
+        self.side_file(bucket, key, &format!("upload-{upload_id}.metadata")).exists()
+    }
+
+    pub(crate) fn open_uploads(&self) -> Vec<OpenUpload> {
+        let entries = fs::read_dir(&self.root).into_iter().flatten().flatten();
+        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        names.filter_map(|name| parse_upload(&name)).collect()
+    }
+
+    fn attributes(&self, bucket: &str, key: &str) -> Map<String, Value> {
+        assert!(self.object(bucket, key).is_file(), "there is no object {bucket}/{key}");
+        read_json(&self.side_file(bucket, key, "metadata"))
+    }
+
+    fn side_file(&self, bucket: &str, key: &str, kind: &str) -> PathBuf {
+        let (bucket, key) = (encode(bucket), encode(key));
+        self.root.join(format!(".bucket-{bucket}.object-{key}.{kind}.json"))
+    }
+}
+
+/// The MD5 of some bytes in hexadecimal, which is what S3 uses as ETag.
+pub(crate) fn md5_hex<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> String {
+    let mut hash = Md5::new();
+    pieces.into_iter().for_each(|piece| hash.update(piece));
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The MD5 of a file, read in pieces.
+pub(crate) fn md5_of_file(path: &Path) -> io::Result<String> {
+    let mut file = fs::File::open(path)?;
+    let mut hash = Md5::new();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        let count = io::Read::read(&mut file, &mut buffer)?;
+        if count == 0 {
+            return Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect());
+        }
+        hash.update(&buffer[..count]);
+    }
+}
+
+fn parse_upload(file_name: &str) -> Option<OpenUpload> {
+    let (bucket, rest) = file_name.strip_prefix(".bucket-")?.split_once(".object-")?;
+    let (key, upload_id) = rest.strip_suffix(".metadata.json")?.split_once(".upload-")?;
+    Some(OpenUpload { bucket: decode(bucket)?, key: decode(key)?, upload_id: upload_id.to_owned() })
+}
+
+fn encode(name: &str) -> String {
+    base64::encode(name).trim_end_matches('=').replace('+', "-").replace('/', "_")
+}
+
+fn decode(encoded: &str) -> Option<String> {
+    let mut standard = encoded.replace('-', "+").replace('_', "/");
+    standard.extend(std::iter::repeat_n('=', encoded.len().wrapping_neg() % 4));
+    String::from_utf8(base64::decode(standard).ok()?).ok()
+}
+
+fn read_json(path: &Path) -> Map<String, Value> {
+    let content = fs::read(path).unwrap_or_default();
+    serde_json::from_slice(&content).unwrap_or_default()
+}
+
+fn write_json(path: &Path, content: &Map<String, Value>) {
+    let text = Value::Object(content.clone()).to_string();
+    fs::write(path, text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_survive_their_encoding() {
+        for name in ["", "a", "ab", "abc", "a/b?c>d~", "ключ"] {
+            assert_eq!(decode(&encode(name)).as_deref(), Some(name));
+        }
+    }
+}
