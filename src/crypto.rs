@@ -97,8 +97,8 @@ impl Aead {
         in_out: &'a mut [u8],
     ) -> Option<&'a mut [u8]> {
         let plain_len = in_out.len().checked_sub(TAG_LEN)?;
-        let opened = check_len(plain_len).is_ok()
-            && Active::open(&self.0, nonce, aad, in_out).is_ok();
+        let opened =
+            check_len(plain_len).is_ok() && Active::open(&self.0, nonce, aad, in_out).is_ok();
         if !opened {
             in_out.fill(0);
             return None;

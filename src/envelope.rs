@@ -106,6 +106,17 @@ impl Envelope {
         Self { content: Content::Floe { binding: binding.mode(), context, header }, wrapped_keys }
     }
 
+    /// The same with the copy of the header that metadata holds.
+    pub(crate) fn with_header(self, header: floe::Header) -> Self {
+        let content = match self.content {
+            Content::Floe { binding, context, .. } => {
+                Content::Floe { binding, context, header: Some(header) }
+            }
+            Content::OneShot => Content::OneShot,
+        };
+        Self { content, ..self }
+    }
+
     pub(crate) fn one_shot(wrapped_key: WrappedKey) -> Self {
         Self { content: Content::OneShot, wrapped_keys: vec![wrapped_key] }
     }
@@ -176,6 +187,7 @@ impl Envelope {
         }
     }
 
+    #[cfg(feature = "s3")]
     /// Whether the object is bound to its key, so that a copy under another name will not open.
     pub(crate) fn is_bound_to_location(&self) -> bool {
         use binding::Mode::{BucketAndKey, Key};

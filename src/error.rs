@@ -79,7 +79,10 @@ impl Error {
     }
 
     /// A failure of the caller's stream or store; an error of ours inside keeps its own kind.
-    pub(crate) fn store(message: impl Into<Cow<'static, str>>, source: impl Into<BoxError>) -> Self {
+    pub(crate) fn store(
+        message: impl Into<Cow<'static, str>>,
+        source: impl Into<BoxError>,
+    ) -> Self {
         let unwrapped = match source.into().downcast::<std::io::Error>() {
             Ok(io) if io.get_ref().is_some_and(|inner| inner.is::<Self>()) => {
                 io.into_inner().unwrap_or_else(|| unreachable!("get_ref was Some"))

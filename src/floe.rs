@@ -56,4 +56,4 @@ pub use layout::Span;
 pub use random_access::RandomAccess;
 
 pub(crate) use segment::DATA_OFFSET;
-pub(crate) use segment::final_len;
+pub(crate) use segment::is_internal;

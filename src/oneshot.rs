@@ -18,11 +18,7 @@ use crate::secret::SecretKey;
 ///
 /// `InvalidInput` if it is longer than [`MAX_PLAIN_LEN`].
 pub(crate) fn seal(key: &SecretKey, plain: &[u8]) -> Result<Vec<u8>> {
-    if plain.len() > MAX_PLAIN_LEN {
-        return Err(Error::invalid_input(format!(
-            "the one-shot layout holds at most {MAX_PLAIN_LEN} bytes: use Format::Floe"
-        )));
-    }
+    check_len(plain.len())?;
     let mut sealed = Vec::with_capacity(OVERHEAD + plain.len());
     sealed.extend_from_slice(&[0; NONCE_LEN]);
     sealed.extend_from_slice(plain);
@@ -31,6 +27,16 @@ pub(crate) fn seal(key: &SecretKey, plain: &[u8]) -> Result<Vec<u8>> {
     sealed[..NONCE_LEN].copy_from_slice(&nonce);
     sealed.extend_from_slice(&tag);
     Ok(sealed)
+}
+
+/// Whether a payload fits the layout.
+pub(crate) fn check_len(plain_len: usize) -> Result<()> {
+    if plain_len <= MAX_PLAIN_LEN {
+        return Ok(());
+    }
+    Err(Error::invalid_input(format!(
+        "the one-shot layout holds at most {MAX_PLAIN_LEN} bytes: use Format::Floe"
+    )))
 }
 
 /// Opens a body in place and returns the payload.

@@ -33,9 +33,8 @@ impl Backend for RustCrypto {
     fn seal(aead: &Self::Aead, aad: &[u8], in_out: &mut [u8]) -> Result<(Nonce, Tag), Failed> {
         let mut nonce = Nonce::default();
         Self::fill_random(&mut nonce)?;
-        let tag = aead
-            .encrypt_inout_detached(&nonce.into(), aad, in_out.into())
-            .map_err(|_| Failed)?;
+        let tag =
+            aead.encrypt_inout_detached(&nonce.into(), aad, in_out.into()).map_err(|_| Failed)?;
         Ok((nonce, tag.into()))
     }
 
@@ -46,7 +45,11 @@ impl Backend for RustCrypto {
     }
 
     fn hmac(hash: Hash, key: &[u8], parts: &[&[u8]], out: &mut [u8]) -> Result<(), Failed> {
-        fn run<M: Mac + KeyInit>(key: &[u8], parts: &[&[u8]], out: &mut [u8]) -> Result<(), Failed> {
+        fn run<M: Mac + KeyInit>(
+            key: &[u8],
+            parts: &[&[u8]],
+            out: &mut [u8],
+        ) -> Result<(), Failed> {
             let mut mac = <M as KeyInit>::new_from_slice(key).map_err(|_| Failed)?;
             parts.iter().for_each(|part| mac.update(part));
             let tag = mac.finalize().into_bytes();

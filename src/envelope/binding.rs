@@ -83,7 +83,8 @@ impl Mode {
         own: &'a Binding,
         location: Option<Location<'a>>,
     ) -> Result<Cow<'a, [u8]>> {
-        let missing = |what| Err(Error::invalid_input(format!("the object is bound to its {what}")));
+        let missing =
+            |what| Err(Error::invalid_input(format!("the object is bound to its {what}")));
         match (self, location, own) {
             (Self::None, ..) => Ok(Cow::Borrowed(b"")),
             (Self::Key, Some(at), _) => Ok(Cow::Borrowed(at.key.as_bytes())),

@@ -186,10 +186,7 @@ pub(super) mod tests {
     #[test]
     fn context_is_readable_and_escaped() {
         let fields = encode(&envelope(false)).unwrap();
-        assert_eq!(
-            fields[3].1,
-            "na%C3%AFve%20key=a%3Db%26c%20%2541/~&tenant=acme"
-        );
+        assert_eq!(fields[3].1, "na%C3%AFve%20key=a%3Db%26c%20%2541/~&tenant=acme");
         assert!(reencode(|_, v| v.to_owned()).is_ok());
     }
 

@@ -99,7 +99,9 @@ mod tests {
     fn what_is_written_is_read() {
         let text = encode(&envelope(false)).unwrap();
         assert_eq!(text.len(), 1024);
-        assert!(text.starts_with(b"waxseal 1024\nversion 1\nsuite floe-") && text.ends_with(b".\n"));
+        assert!(
+            text.starts_with(b"waxseal 1024\nversion 1\nsuite floe-") && text.ends_with(b".\n")
+        );
         assert_eq!(Envelope::from_inline(&text).unwrap().unwrap(), (envelope(false), 1024));
         for cut in 0..text.len() {
             assert_eq!(Envelope::from_inline(&text[..cut]).unwrap(), None, "{cut}");

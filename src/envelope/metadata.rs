@@ -130,7 +130,9 @@ mod tests {
             if name != "waxseal-context" {
                 refused(&missing);
             }
-            for other in [String::new(), format!("{value},{value}"), format!("{value} "), "x".into()] {
+            for other in
+                [String::new(), format!("{value},{value}"), format!("{value} "), "x".into()]
+            {
                 let mut changed = entries.clone();
                 changed[i].1 = other;
                 refused(&changed);

@@ -49,6 +49,11 @@ impl RandomAccess {
         Ok(Self { keys, layout })
     }
 
+    /// The verified header.
+    pub fn header(&self) -> &Header {
+        self.keys.header()
+    }
+
     /// The proven layout.
     pub fn layout(&self) -> &Layout {
         &self.layout

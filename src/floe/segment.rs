@@ -52,7 +52,10 @@ pub(super) fn decrypt<'a>(
     segment: &'a mut [u8],
 ) -> Result<&'a mut [u8]> {
     let failed = || {
-        Error::new(ErrorKind::Authentication, format!("segment {} is not authentic", position.index))
+        Error::new(
+            ErrorKind::Authentication,
+            format!("segment {} is not authentic", position.index),
+        )
     };
     let well_formed = if position.is_final {
         final_len(segment_len, segment) == Some(segment.len())
@@ -74,14 +77,14 @@ pub(super) fn decrypt<'a>(
 
 /// The length that `segment` claims as a final one, 32 to `segment_len`; `None` if it claims to
 /// be internal or something impossible, or is too short to tell.
-pub(crate) fn final_len(segment_len: u32, segment: &[u8]) -> Option<usize> {
+fn final_len(segment_len: u32, segment: &[u8]) -> Option<usize> {
     let claimed = u32::from_be_bytes(*segment.first_chunk()?);
     let possible = (OVERHEAD..=segment_len).contains(&claimed);
     possible.then_some(claimed).and_then(|len| usize::try_from(len).ok())
 }
 
 /// Whether `segment` claims to be internal.
-pub(super) fn is_internal(segment: &[u8]) -> bool {
+pub(crate) fn is_internal(segment: &[u8]) -> bool {
     segment.first_chunk() == Some(&INTERNAL_BYTES)
 }
 

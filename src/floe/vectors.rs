@@ -98,7 +98,8 @@ fn sparse_segment(keys: &MessageKeys, message: &reference::Message<'_>, case: &V
     assert_eq!(message.encrypt_segment(position.index, is_final, iv, &plain), sealed);
 
     let aead = keys.cipher(keys.epoch(position.index)).unwrap();
-    let open = |position| segment::decrypt(&aead, 64, position, &mut sealed.clone()).map(|p| p.to_vec());
+    let open =
+        |position| segment::decrypt(&aead, 64, position, &mut sealed.clone()).map(|p| p.to_vec());
     assert_eq!(open(position).unwrap(), plain);
     assert!(open(Position { index: position.index ^ 1, ..position }).is_err());
     assert!(open(Position { is_final: !is_final, ..position }).is_err());
@@ -183,7 +184,8 @@ fn open_in_order(key: &SecretKey, aad: &[u8], message: &[u8], epoch_bits: u32) -
 fn open_at_random(key: &SecretKey, aad: &[u8], message: &[u8]) -> Result<Vec<u8>> {
     let (header, body) = split(message)?;
     let layout = Layout::of_body(header.segment_len(), body.len() as u64)?;
-    let slice = |range: std::ops::Range<u64>| body[range.start as usize..range.end as usize].to_vec();
+    let slice =
+        |range: std::ops::Range<u64>| body[range.start as usize..range.end as usize].to_vec();
     let mut last = slice(layout.final_segment());
     let reader = RandomAccess::new(key, aad, &header, layout, &mut last)?;
     let mut plain = vec![0; usize::try_from(layout.plain_len()).unwrap()];

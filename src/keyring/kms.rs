@@ -193,10 +193,12 @@ fn classify(code: &str) -> (ErrorKind, &'static str) {
         "InvalidGrantTokenException" | "InvalidArnException" | "ValidationException" => {
             (KeyAccess, "; check the name of the key")
         }
-        "ExpiredTokenException" | "UnrecognizedClientException" | "InvalidSignatureException"
-        | "IncompleteSignature" | "InvalidClientTokenId" | "MissingAuthenticationToken" => {
-            (KeyAccess, "; renew the AWS credentials")
-        }
+        "ExpiredTokenException"
+        | "UnrecognizedClientException"
+        | "InvalidSignatureException"
+        | "IncompleteSignature"
+        | "InvalidClientTokenId"
+        | "MissingAuthenticationToken" => (KeyAccess, "; renew the AWS credentials"),
         _ => (Keyring, ""),
     }
 }

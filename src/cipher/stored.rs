@@ -1,0 +1,235 @@
+//! Sealing for, and opening from, a store: the half of [`EnvelopeCipher`] below its public methods
+//! and below the store clients.
+
+use std::ops::Range;
+use std::pin::Pin;
+
+use bytes::Bytes;
+use bytes::BytesMut;
+use futures_util::StreamExt as _;
+
+use crate::cipher::EnvelopeCipher;
+use crate::cipher::cut_short;
+use crate::context::EncryptionContext;
+use crate::crypto::TAG_LEN;
+use crate::envelope::Binding;
+use crate::envelope::Envelope;
+use crate::envelope::Format;
+use crate::envelope::InlineLen;
+use crate::envelope::Location;
+use crate::envelope::Placement;
+use crate::envelope::inline_len;
+use crate::error::Error;
+use crate::error::Result;
+use crate::floe;
+use crate::object;
+use crate::object::Body;
+use crate::object::FLOE_HEADER_LEN;
+use crate::object::Object;
+use crate::object::ReadAt;
+use crate::object::Sealing;
+use crate::oneshot;
+
+/// What a store is to keep.
+pub(crate) struct Sealed {
+    pub(crate) metadata: Vec<(String, String)>,
+    pub(crate) body: SealedBody,
+}
+
+/// A sealed body on its way to a store.
+pub(crate) enum SealedBody {
+    Segments(Box<Sealing>),
+    /// One-shot; `None` once taken.
+    Whole(Option<Bytes>),
+}
+
+impl EnvelopeCipher {
+    /// Seals `body`. `location` is where it will be stored, for objects bound to it.
+    pub(crate) async fn seal_for_store(
+        &self,
+        body: Body,
+        context: &EncryptionContext,
+        location: Option<Location<'_>>,
+        placement: Placement,
+    ) -> Result<Sealed> {
+        if self.format == Format::OneShot {
+            return self.seal_one_shot(body, context, placement).await;
+        }
+        let (envelope, encryptor) = self.start(context, location).await?;
+        let (metadata, prelude) = match placement {
+            Placement::Metadata => {
+                let header = floe::Header::parse(encryptor.header())?;
+                (envelope.with_header(header).to_metadata()?, vec![])
+            }
+            Placement::Inline => (vec![], envelope.to_inline()?),
+        };
+        let sealing = Sealing::new(body, encryptor, self.segment_len, &prelude);
+        Ok(Sealed { metadata, body: SealedBody::Segments(Box::new(sealing)) })
+    }
+
+    /// Opens what a store keeps. `envelope` is the one in its metadata; without one it is inline.
+    pub(crate) async fn open_from_store(
+        &self,
+        envelope: Option<&Envelope>,
+        source: impl ReadAt + 'static,
+        sealed_len: u64,
+        location: Option<Location<'_>>,
+        context: &EncryptionContext,
+    ) -> Result<Object> {
+        let Some(envelope) = envelope else {
+            return self.open_inline(source, sealed_len, location, context).await;
+        };
+        match envelope.header() {
+            Some(header) => {
+                let at = (sealed_len, 0);
+                self.open_floe(envelope, source, at, header, location, context).await
+            }
+            None => self.open_one_shot(envelope, source, sealed_len, context).await,
+        }
+    }
+
+    /// Opens what begins with its envelope.
+    pub(super) async fn open_inline(
+        &self,
+        source: impl ReadAt + 'static,
+        sealed_len: u64,
+        location: Option<Location<'_>>,
+        context: &EncryptionContext,
+    ) -> Result<Object> {
+        let (envelope, header_at, header) = read_inline(&source, sealed_len).await?;
+        let at = (sealed_len, header_at);
+        self.open_floe(&envelope, source, at, &header, location, context).await
+    }
+
+    async fn open_floe(
+        &self,
+        envelope: &Envelope,
+        source: impl ReadAt + 'static,
+        (sealed_len, header_at): (u64, u64),
+        header: &floe::Header,
+        location: Option<Location<'_>>,
+        context: &EncryptionContext,
+    ) -> Result<Object> {
+        self.policy.check_segment_len(header.segment_len())?;
+        let layout = object::layout(header, header_at, sealed_len)?;
+        let (key, aad) = self.unlock(envelope, context, location).await?;
+        let body_at = header_at + FLOE_HEADER_LEN;
+        let Range { start, end } = layout.final_segment();
+        let last = object::read_exactly(&source, body_at + start..body_at + end).await?;
+        let mut last = BytesMut::from(last);
+        let access = floe::RandomAccess::new(&key, &aad, header, layout, &mut last)?;
+        Ok(Object::floe(source, access, header_at))
+    }
+
+    async fn seal_one_shot(
+        &self,
+        body: Body,
+        context: &EncryptionContext,
+        placement: Placement,
+    ) -> Result<Sealed> {
+        context.encode()?; // for its limits, before a key is made for nothing
+        if placement != Placement::Metadata || self.binding != Binding::None {
+            return Err(Error::invalid_input(
+                "the one-shot layout keeps its key in metadata and cannot be bound to a place",
+            ));
+        }
+        let mut plain = BytesMut::new();
+        let mut body = body;
+        while let Some(more) = body.next().await.transpose()? {
+            plain.extend_from_slice(&more);
+            oneshot::check_len(plain.len())?;
+        }
+        let (key, wrapped) = self.keyring.generate_data_key(context).await?.into_parts();
+        let [wrapped] = <[_; 1]>::try_from(wrapped)
+            .map_err(|_| Error::invalid_input("the one-shot layout stores one wrapped key"))?;
+        let body = SealedBody::Whole(Some(oneshot::seal(&key, &plain)?.into()));
+        Ok(Sealed { metadata: Envelope::one_shot(wrapped).to_metadata()?, body })
+    }
+
+    async fn open_one_shot(
+        &self,
+        envelope: &Envelope,
+        source: impl ReadAt,
+        sealed_len: u64,
+        context: &EncryptionContext,
+    ) -> Result<Object> {
+        self.policy.check_one_shot_len(sealed_len)?;
+        self.policy.check(envelope, context)?;
+        if self.binding != Binding::None {
+            return Err(Error::format("a one-shot object is not bound as this cipher demands"));
+        }
+        let key = self.keyring.unwrap_data_key(envelope.wrapped_keys(), context).await?;
+        let sealed = object::read_exactly(&source, 0..sealed_len).await?;
+        let mut sealed = BytesMut::from(sealed);
+        let plain_len = oneshot::open(&key, &mut sealed)?.len();
+        let end = sealed.len() - TAG_LEN;
+        Ok(Object::whole(sealed.freeze().slice(end - plain_len..end)))
+    }
+}
+
+impl SealedBody {
+    #[cfg(feature = "s3")]
+    /// The next sealed bytes: at least `batch_len`, unless they are the last.
+    pub(crate) async fn next(&mut self, batch_len: usize) -> Result<Option<Bytes>> {
+        match self {
+            Self::Segments(sealing) => {
+                sealing.set_batch_len(batch_len);
+                sealing.next().await.transpose()
+            }
+            Self::Whole(sealed) => Ok(sealed.take()),
+        }
+    }
+
+    /// Whether everything was taken.
+    #[cfg(feature = "s3")]
+    pub(crate) fn is_finished(&self) -> bool {
+        match self {
+            Self::Segments(sealing) => sealing.is_finished(),
+            Self::Whole(sealed) => sealed.is_none(),
+        }
+    }
+
+    /// Number of sealed bytes, if that of the plaintext is known. A hint.
+    pub(crate) fn len_hint(&self) -> Option<u64> {
+        match self {
+            Self::Segments(sealing) => sealing.len_hint(),
+            Self::Whole(sealed) => sealed.as_ref().map(|sealed| sealed.len() as u64),
+        }
+    }
+
+    pub(super) fn into_body(self, batch_len: usize) -> Body {
+        let len = self.len_hint();
+        let body = match self {
+            Self::Segments(mut sealing) => {
+                sealing.set_batch_len(batch_len);
+                Body::from_stream(Pin::from(sealing))
+            }
+            Self::Whole(sealed) => Body::from(sealed.unwrap_or_default()),
+        };
+        len.into_iter().fold(body, Body::with_len)
+    }
+}
+
+/// Reads the inline envelope and the header behind it; most fit the first read.
+pub(crate) async fn read_inline(
+    source: &dyn ReadAt,
+    sealed_len: u64,
+) -> Result<(Envelope, u64, floe::Header)> {
+    let first = FIRST_READ.min(sealed_len);
+    let mut read = object::read_exactly(source, 0..first).await?;
+    if let InlineLen::Known(len) = inline_len(&read)? {
+        let wanted = len as u64 + FLOE_HEADER_LEN;
+        if wanted > sealed_len {
+            return Err(cut_short());
+        }
+        if wanted > first {
+            read = object::read_exactly(source, 0..wanted).await?;
+        }
+    }
+    let (envelope, at) = Envelope::from_inline(&read)?.ok_or_else(cut_short)?;
+    let header = read.get(at..at + floe::HEADER_LEN).ok_or_else(cut_short)?;
+    Ok((envelope, at as u64, floe::Header::parse(header)?))
+}
+
+/// Bytes of an inline envelope of the usual size and the header.
+const FIRST_READ: u64 = 1024 + FLOE_HEADER_LEN;

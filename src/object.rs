@@ -1,0 +1,24 @@
+//! A sealed object over streams: sealed and opened in order, or opened at random.
+//!
+//! Async, and the only place where futures meet formats; knows nothing of AWS. Memory is bounded:
+//! sealing holds one batch, opening one segment, a parallel read a few pieces, whatever the object.
+
+mod body;
+mod open;
+mod random;
+mod read_at;
+mod seal;
+
+pub use body::Body;
+pub use random::Object;
+pub use read_at::ReadAt;
+
+pub(crate) use open::Opening;
+pub(crate) use open::open_slice;
+pub(crate) use random::FLOE_HEADER_LEN;
+pub(crate) use random::layout;
+pub(crate) use random::read_exactly;
+#[cfg(feature = "s3")]
+pub(crate) use read_at::slice;
+pub(crate) use seal::Sealing;
+pub(crate) use seal::seal_slice;

@@ -1,0 +1,158 @@
+//! A stream of bytes.
+
+use std::fmt;
+use std::path::Path;
+use std::pin::Pin;
+use std::task::Context;
+use std::task::Poll;
+use std::task::ready;
+
+use bytes::Bytes;
+use bytes::BytesMut;
+use futures_core::Stream;
+use futures_util::StreamExt as _;
+use futures_util::TryStreamExt as _;
+use tokio::io::AsyncRead;
+use tokio_util::io::ReaderStream;
+use tokio_util::io::StreamReader;
+
+use crate::error::Error;
+use crate::error::Result;
+
+/// A stream of bytes that goes into or comes out of sealing.
+///
+/// As a `Stream` its items are `Result<Bytes>`; the first error ends it.
+///
+/// ```
+/// # async fn f(file: impl tokio::io::AsyncRead + Send + 'static) {
+/// use waxseal::Body;
+///
+/// let from_memory = Body::from("hello");
+/// let from_disk = Body::from_path("big.parquet");
+/// let from_reader = Body::from_reader(file);
+/// # }
+/// ```
+pub struct Body {
+    /// `None` after the end or the first error.
+    stream: Option<Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>>,
+    len: Option<u64>,
+}
+
+impl Body {
+    /// A body of the items of `stream`. A failed item becomes an error of kind `Store`.
+    pub fn from_stream<S, B, E>(stream: S) -> Self
+    where
+        S: Stream<Item = Result<B, E>> + Send + 'static,
+        B: Into<Bytes>,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let stream = stream
+            .map(|item| item.map(Into::into).map_err(|e| Error::store("the stream failed", e)));
+        Self { stream: Some(Box::pin(stream)), len: None }
+    }
+
+    /// A body of what `reader` reads, in pieces of up to 256 KiB.
+    pub fn from_reader(reader: impl AsyncRead + Send + 'static) -> Self {
+        Self::from_stream(ReaderStream::with_capacity(reader, READ_LEN))
+    }
+
+    /// A body of the file at `path`, opened when it is first read.
+    ///
+    /// A file that cannot be opened or read fails then, with kind `Store`. Needs a Tokio runtime.
+    pub fn from_path(path: impl AsRef<Path>) -> Self {
+        let path = path.as_ref().to_owned();
+        let stream = async move {
+            let file = tokio::fs::File::open(&path).await;
+            let file =
+                file.map_err(|e| Error::store(format!("cannot open {}", path.display()), e))?;
+            let failed = move |e| Error::store(format!("cannot read {}", path.display()), e);
+            Ok::<_, Error>(ReaderStream::with_capacity(file, READ_LEN).map_err(failed))
+        };
+        Self::from_stream(futures_util::stream::once(stream).try_flatten())
+    }
+
+    /// Says how many bytes will come, which a put can use to choose its part size.
+    ///
+    /// A hint only: a body that turns out longer or shorter is sealed as it is.
+    #[must_use]
+    pub fn with_len(self, len: u64) -> Self {
+        Self { len: Some(len), ..self }
+    }
+
+    /// How many bytes will come, if that is known. A hint.
+    pub fn len_hint(&self) -> Option<u64> {
+        self.len
+    }
+
+    /// Reads all of it into memory.
+    ///
+    /// # Errors
+    ///
+    /// The first error of the stream.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the body.
+    pub async fn collect(mut self) -> Result<Bytes> {
+        let Some(first) = self.next().await.transpose()? else { return Ok(Bytes::new()) };
+        let Some(second) = self.next().await.transpose()? else { return Ok(first) };
+        let mut all = BytesMut::from(first);
+        all.extend_from_slice(&second);
+        while let Some(more) = self.next().await.transpose()? {
+            all.extend_from_slice(&more);
+        }
+        Ok(all.freeze())
+    }
+
+    /// The body as a reader. Its `io::Error`s hold the [`Error`], see
+    /// [`into_inner`](std::io::Error::into_inner).
+    pub fn into_async_read(self) -> impl tokio::io::AsyncBufRead + Send + Unpin {
+        StreamReader::new(self.map_err(std::io::Error::from))
+    }
+}
+
+impl Stream for Body {
+    type Item = Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Some(stream) = &mut self.stream else { return Poll::Ready(None) };
+        let item = ready!(stream.as_mut().poll_next(cx));
+        if !matches!(item, Some(Ok(_))) {
+            self.stream = None;
+        }
+        Poll::Ready(item)
+    }
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        let len = bytes.len() as u64;
+        Self::from_stream(futures_util::stream::iter([Ok::<_, Error>(bytes)])).with_len(len)
+    }
+}
+
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Self {
+        Bytes::from(bytes).into()
+    }
+}
+
+impl From<&'static [u8]> for Body {
+    fn from(bytes: &'static [u8]) -> Self {
+        Bytes::from_static(bytes).into()
+    }
+}
+
+impl From<&'static str> for Body {
+    fn from(text: &'static str) -> Self {
+        text.as_bytes().into()
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Body").field("len", &self.len).finish_non_exhaustive()
+    }
+}
+
+const READ_LEN: usize = 256 << 10;

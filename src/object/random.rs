@@ -1,0 +1,230 @@
+//! A sealed object opened at random, with its length proven.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use bytes::BytesMut;
+use futures_core::Stream;
+use futures_util::StreamExt as _;
+use futures_util::TryStreamExt as _;
+use futures_util::stream;
+
+use crate::error::Error;
+use crate::error::ErrorKind;
+use crate::error::Result;
+use crate::floe;
+use crate::object::Body;
+use crate::object::ReadAt;
+use crate::object::read_at::slice;
+
+/// A sealed object whose key, header and end are verified.
+///
+/// Cheap to clone; reads are independent of each other and may run at the same time.
+#[derive(Clone)]
+pub struct Object {
+    content: Content,
+}
+
+#[derive(Clone)]
+enum Content {
+    Floe(Arc<FloeObject>),
+    /// Opened whole, as the one-shot layout demands.
+    Whole(Bytes),
+}
+
+impl Object {
+    /// A FLOE body, stored in `source` behind its header at `header_at`.
+    pub(crate) fn floe(
+        source: impl ReadAt + 'static,
+        access: floe::RandomAccess,
+        header_at: u64,
+    ) -> Self {
+        let floe = FloeObject { source: Box::new(source), access, header_at };
+        Self { content: Content::Floe(Arc::new(floe)) }
+    }
+
+    pub(crate) fn whole(plain: Bytes) -> Self {
+        Self { content: Content::Whole(plain) }
+    }
+
+    /// Plaintext length in bytes, verified.
+    pub fn len(&self) -> u64 {
+        match &self.content {
+            Content::Floe(floe) => floe.access.layout().plain_len(),
+            Content::Whole(plain) => plain.len() as u64,
+        }
+    }
+
+    /// Whether the plaintext is empty.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Reads the plaintext bytes `plain`, half open, fetching only the segments that hold them.
+    ///
+    /// Fetches at most two segments more than the range; the whole range is held in memory.
+    /// Larger reads are split into pieces of about 8 MiB, four of them at a time.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if `plain` ends past [`len`](Self::len) or is reversed; `Authentication` if a
+    /// segment was altered; `Changed` if the object was replaced; `Store` if a fetch failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops its requests.
+    pub async fn range(&self, plain: Range<u64>) -> Result<Bytes> {
+        self.range_stream(plain)?.collect().await
+    }
+
+    /// Reads the plaintext bytes `plain`, half open, as a stream.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` at once, as for [`range`](Self::range); the rest from the stream.
+    pub fn range_stream(&self, plain: Range<u64>) -> Result<Body> {
+        if plain.start > plain.end || plain.end > self.len() {
+            return Err(Error::invalid_input(format!(
+                "bytes {}..{} are outside the {} bytes of the object",
+                plain.start,
+                plain.end,
+                self.len()
+            )));
+        }
+        Ok(self.clone().stream(plain, Part::Range))
+    }
+
+    /// Reads the whole object as a stream, fetching four pieces of about 8 MiB ahead.
+    ///
+    /// The stream's errors are those of [`range`](Self::range). Dropping it drops its requests.
+    pub fn into_stream(self) -> Body {
+        let all = 0..self.len();
+        self.stream(all, Part::Whole)
+    }
+
+    /// Reads the whole object: [`into_stream`](Self::into_stream) as a reader.
+    pub fn into_async_read(self) -> impl tokio::io::AsyncBufRead + Send + Unpin {
+        self.into_stream().into_async_read()
+    }
+
+    fn stream(self, plain: Range<u64>, part: Part) -> Body {
+        let len = plain.end - plain.start;
+        let body = match self.content {
+            Content::Floe(floe) => floe.stream(plain, part),
+            Content::Whole(all) => Body::from(slice(&all, 0, &plain).unwrap_or_default()),
+        };
+        body.with_len(len)
+    }
+}
+
+impl fmt::Debug for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Object").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+/// Whether a read is of the whole object, and so compares the stored header with the envelope's.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Range,
+    Whole,
+}
+
+struct FloeObject {
+    source: Box<dyn ReadAt>,
+    access: floe::RandomAccess,
+    /// Where the FLOE header stands in the stored bytes.
+    header_at: u64,
+}
+
+impl FloeObject {
+    fn stream(self: Arc<Self>, plain: Range<u64>, part: Part) -> Body {
+        // Pieces are whole segments, so that no segment is fetched twice.
+        let per_segment = self.plain_per_segment();
+        let piece_len = (PIECE_LEN / per_segment).max(1) * per_segment;
+        let whole = part == Part::Whole;
+        let first = plain.start / piece_len;
+        let end = if plain.is_empty() && !whole { first } else { plain.end / piece_len + 1 };
+        let pieces = stream::iter(first..end).map(move |i| {
+            let start = (i * piece_len).max(plain.start);
+            let end = ((i + 1) * piece_len).min(plain.end);
+            Self::fetch(self.clone(), start..end, whole && i == 0)
+        });
+        Body::from_stream(pieces.buffered(PIECES_AHEAD).try_flatten())
+    }
+
+    /// Fetches the segments of `plain` in one read; they are opened as the stream is polled.
+    async fn fetch(
+        self: Arc<Self>,
+        plain: Range<u64>,
+        with_header: bool,
+    ) -> Result<impl Stream<Item = Result<Bytes>> + Send> {
+        let body = self.access.layout().span(plain.clone())?.body();
+        let body_at = self.header_at + FLOE_HEADER_LEN;
+        let from = if with_header { self.header_at } else { body_at + body.start };
+        let mut fetched = read_exactly(&*self.source, from..body_at + body.end).await?;
+        if with_header && fetched.split_to(floe::HEADER_LEN) != self.access.header().as_bytes()[..]
+        {
+            return Err(Error::authentication("the header is not the one in the envelope"));
+        }
+        let mut fetched = fetched.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&*shared));
+        let segments = cut(plain, self.plain_per_segment());
+        Ok(stream::iter(segments).map(move |plain| self.open_next(plain, &mut fetched)))
+    }
+
+    /// Takes the segment of `plain` off the front of `fetched` and opens it in place.
+    fn open_next(&self, plain: Range<u64>, fetched: &mut BytesMut) -> Result<Bytes> {
+        let span = self.access.layout().span(plain)?;
+        let len = usize::try_from(span.body_len()).unwrap_or(usize::MAX).min(fetched.len());
+        let mut segment = fetched.split_to(len);
+        self.access.decrypt(&span, &mut segment)?;
+        let place = span.plaintext().next().unwrap_or_default();
+        Ok(segment.freeze().slice(place))
+    }
+
+    fn plain_per_segment(&self) -> u64 {
+        self.access.layout().segment_len() - floe::SEGMENT_OVERHEAD
+    }
+}
+
+/// Cuts `range` at the multiples of `unit`.
+fn cut(range: Range<u64>, unit: u64) -> impl Iterator<Item = Range<u64>> {
+    let mut at = range.start;
+    std::iter::from_fn(move || {
+        let start = at;
+        at = ((start / unit + 1) * unit).min(range.end);
+        (start < range.end).then_some(start..at)
+    })
+}
+
+/// The layout that a stored length claims for the body behind the header.
+pub(crate) fn layout(
+    header: &floe::Header,
+    header_at: u64,
+    sealed_len: u64,
+) -> Result<floe::Layout> {
+    let body_len = sealed_len
+        .checked_sub(header_at)
+        .and_then(|len| len.checked_sub(FLOE_HEADER_LEN))
+        .ok_or_else(|| Error::authentication("the object ends within its header"))?;
+    floe::Layout::of_body(header.segment_len(), body_len)
+}
+
+/// Reads a range and does not believe that it has the right length.
+pub(crate) async fn read_exactly(source: &dyn ReadAt, sealed: Range<u64>) -> Result<Bytes> {
+    let wanted = sealed.end - sealed.start;
+    let bytes = source.read_at(sealed).await?;
+    if bytes.len() as u64 != wanted {
+        let text = format!("the store gave {} bytes for a range of {wanted}", bytes.len());
+        return Err(Error::new(ErrorKind::Store, text));
+    }
+    Ok(bytes)
+}
+
+pub(crate) const FLOE_HEADER_LEN: u64 = floe::HEADER_LEN as u64;
+/// Plaintext fetched by one request of a long read, rounded to whole segments.
+const PIECE_LEN: u64 = 8 << 20;
+/// Pieces fetched at the same time; with the one being read this bounds memory to 40 MiB.
+const PIECES_AHEAD: usize = 4;

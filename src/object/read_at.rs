@@ -1,0 +1,113 @@
+//! Anything that can read a range of stored bytes.
+
+use std::ops::Range;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::error::Error;
+use crate::error::Result;
+
+/// Stored, sealed bytes of one fixed object, readable at any offset.
+///
+/// All reads must be of the same object, as it was when [`sealed_len`](Self::sealed_len)
+/// answered; one that finds it replaced fails with [`ErrorKind::Changed`](crate::ErrorKind).
+#[async_trait]
+pub trait ReadAt: Send + Sync {
+    /// Number of stored bytes.
+    ///
+    /// # Errors
+    ///
+    /// `Store` if it cannot be found out.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future must have no effect.
+    async fn sealed_len(&self) -> Result<u64>;
+
+    /// Reads exactly the stored bytes `sealed`, half open, within the length.
+    ///
+    /// # Errors
+    ///
+    /// `Store` if they cannot be read; `Changed` if the object was replaced.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future must have no effect.
+    async fn read_at(&self, sealed: Range<u64>) -> Result<Bytes>;
+}
+
+/// Shared stored bytes are stored bytes.
+#[async_trait]
+impl<R: ReadAt + ?Sized> ReadAt for std::sync::Arc<R> {
+    async fn sealed_len(&self) -> Result<u64> {
+        (**self).sealed_len().await
+    }
+
+    async fn read_at(&self, sealed: Range<u64>) -> Result<Bytes> {
+        (**self).read_at(sealed).await
+    }
+}
+
+#[async_trait]
+impl ReadAt for Bytes {
+    async fn sealed_len(&self) -> Result<u64> {
+        Ok(self.len() as u64)
+    }
+
+    async fn read_at(&self, sealed: Range<u64>) -> Result<Bytes> {
+        slice(self, 0, &sealed)
+            .ok_or_else(|| Error::invalid_input("the range is outside the stored bytes"))
+    }
+}
+
+/// Positional reads of an open file, which several tasks may make at once. Needs a Tokio runtime.
+#[async_trait]
+impl ReadAt for std::sync::Arc<std::fs::File> {
+    async fn sealed_len(&self) -> Result<u64> {
+        let metadata = self.metadata().map_err(|e| Error::store("cannot read the file", e))?;
+        Ok(metadata.len())
+    }
+
+    async fn read_at(&self, sealed: Range<u64>) -> Result<Bytes> {
+        let file = Self::clone(self);
+        let read = move || {
+            let len = usize::try_from(sealed.end.saturating_sub(sealed.start))
+                .map_err(std::io::Error::other)?;
+            let mut bytes = vec![0; len];
+            read_exact_at(&file, &mut bytes, sealed.start)?;
+            Ok::<_, std::io::Error>(Bytes::from(bytes))
+        };
+        tokio::task::spawn_blocking(read)
+            .await
+            .map_err(std::io::Error::from)
+            .flatten()
+            .map_err(|e| Error::store("cannot read the file", e))
+    }
+}
+
+#[cfg(unix)]
+fn read_exact_at(file: &std::fs::File, bytes: &mut [u8], offset: u64) -> std::io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, bytes, offset)
+}
+
+#[cfg(windows)]
+fn read_exact_at(file: &std::fs::File, mut bytes: &mut [u8], mut at: u64) -> std::io::Result<()> {
+    while !bytes.is_empty() {
+        match std::os::windows::fs::FileExt::seek_read(file, bytes, at)? {
+            0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+            read => {
+                bytes = &mut bytes[read..];
+                at += read as u64;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The part `wanted` of an object, if `held`, which begins at `start`, has it.
+pub(crate) fn slice(held: &Bytes, start: u64, wanted: &Range<u64>) -> Option<Bytes> {
+    let from = usize::try_from(wanted.start.checked_sub(start)?).ok()?;
+    let to = usize::try_from(wanted.end.checked_sub(start)?).ok()?;
+    (from <= to && to <= held.len()).then(|| held.slice(from..to))
+}

@@ -1,0 +1,173 @@
+//! Plaintext stream in, sealed stream out.
+//!
+//! [`Batch`] is the pure part: plaintext is laid where its segment's ciphertext will be and is
+//! encrypted in place. A full segment is encrypted only once more plaintext or the end is known
+//! to follow, since that decides whether it is the final one. [`Sealing`] is the stream around it.
+
+use std::pin::Pin;
+use std::task::Context;
+use std::task::Poll;
+use std::task::ready;
+
+use bytes::Buf as _;
+use bytes::Bytes;
+use bytes::BytesMut;
+use futures_core::Stream;
+
+use crate::crypto::TAG_LEN;
+use crate::error::Error;
+use crate::error::Result;
+use crate::floe;
+use crate::object::Body;
+
+/// Sealed bytes, in batches of whole segments; the prelude is in the first one.
+pub(crate) struct Sealing {
+    source: Body,
+    /// What the source gave and did not fit the batch any more.
+    rest: Bytes,
+    batch: Option<Batch>,
+    batch_len: usize,
+    len: Option<u64>,
+}
+
+impl Sealing {
+    /// Seals `source`; in front come `prelude`, an inline envelope or nothing, and the header.
+    pub(crate) fn new(
+        source: Body,
+        encryptor: floe::Encryptor,
+        segment_len: u32,
+        prelude: &[u8],
+    ) -> Self {
+        let len = source.len_hint().and_then(|plain_len| {
+            let layout = floe::Layout::of_plaintext(segment_len, plain_len).ok()?;
+            layout.body_len().checked_add((prelude.len() + floe::HEADER_LEN) as u64)
+        });
+        let batch = Some(Batch::new(encryptor, segment_len, prelude));
+        Self { source, rest: Bytes::new(), batch, batch_len: 0, len }
+    }
+
+    /// Whether the final segment was given out.
+    #[cfg(feature = "s3")]
+    pub(crate) fn is_finished(&self) -> bool {
+        self.batch.is_none()
+    }
+
+    /// Number of sealed bytes in all, if the source knows its own. A hint.
+    pub(crate) fn len_hint(&self) -> Option<u64> {
+        self.len
+    }
+
+    /// Sets the least length of the items to come, but the last; they have less than a segment
+    /// more. One segment until then.
+    pub(crate) fn set_batch_len(&mut self, batch_len: usize) {
+        self.batch_len = batch_len;
+    }
+
+    fn poll_batch(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>>> {
+        loop {
+            let Some(batch) = &mut self.batch else { return Poll::Ready(Ok(None)) };
+            if let Some(sealed) = batch.fill(&mut self.rest, self.batch_len)? {
+                return Poll::Ready(Ok(Some(sealed)));
+            }
+            match ready!(Pin::new(&mut self.source).poll_next(cx)).transpose()? {
+                Some(plain) => self.rest = plain,
+                None => {
+                    let batch = self.batch.take().expect("checked above");
+                    return Poll::Ready(batch.finish().map(Some));
+                }
+            }
+        }
+    }
+}
+
+impl Stream for Sealing {
+    type Item = Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let sealed = ready!(self.poll_batch(cx));
+        if sealed.is_err() {
+            // Nothing sealed after an error: the end would make the message look complete.
+            self.batch = None;
+        }
+        Poll::Ready(sealed.transpose())
+    }
+}
+
+/// Seals bytes that are in memory.
+pub(crate) fn seal_slice(
+    plain: &[u8],
+    encryptor: floe::Encryptor,
+    segment_len: u32,
+    prelude: &[u8],
+) -> Result<Bytes> {
+    let layout = floe::Layout::of_plaintext(segment_len, plain.len() as u64)?;
+    let sealed_len = usize::try_from(layout.body_len())
+        .map_err(|_| Error::invalid_input("too large for this machine's memory"))?;
+    let mut batch = Batch::new(encryptor, segment_len, &[]);
+    let mut out = BytesMut::with_capacity(prelude.len() + floe::HEADER_LEN + sealed_len);
+    out.extend_from_slice(prelude);
+    out.extend_from_slice(&batch.out);
+    batch.segment_at = out.len();
+    batch.out = out;
+    batch.fill(&mut &*plain, usize::MAX)?;
+    batch.finish()
+}
+
+/// The segments being sealed, in one buffer.
+struct Batch {
+    encryptor: floe::Encryptor,
+    segment_len: usize,
+    /// Sealed segments, then the current one: its prefix, and plaintext in place.
+    out: BytesMut,
+    /// Where the current segment begins in `out`.
+    segment_at: usize,
+}
+
+impl Batch {
+    fn new(encryptor: floe::Encryptor, segment_len: u32, prelude: &[u8]) -> Self {
+        let mut out = BytesMut::new();
+        out.extend_from_slice(prelude);
+        out.extend_from_slice(encryptor.header());
+        let segment_at = out.len();
+        Self { encryptor, segment_len: segment_len as usize, out, segment_at }
+    }
+
+    /// Takes plaintext until a batch is complete, which it returns, or `plain` is used up.
+    fn fill(&mut self, plain: &mut impl bytes::Buf, batch_len: usize) -> Result<Option<Bytes>> {
+        while plain.has_remaining() {
+            let data_end = self.segment_at + self.segment_len - TAG_LEN;
+            if self.out.len() == data_end {
+                self.out.extend_from_slice(&[0; TAG_LEN]);
+                self.encryptor.encrypt(&mut self.out[self.segment_at..])?;
+                self.segment_at = self.out.len();
+                if self.out.len() >= batch_len {
+                    self.segment_at = 0;
+                    return Ok(Some(self.out.split().freeze()));
+                }
+                continue;
+            }
+            if self.out.len() == self.segment_at {
+                // At most a batch and the segment that completes it.
+                let want = batch_len.min(self.out.len() + plain.remaining()) + self.segment_len;
+                self.out.reserve(want.saturating_sub(self.out.len()));
+                self.out.extend_from_slice(&[0; floe::DATA_OFFSET]);
+            }
+            let room = self.segment_at + self.segment_len - TAG_LEN - self.out.len();
+            let piece = plain.chunk();
+            let piece = &piece[..piece.len().min(room)];
+            self.out.extend_from_slice(piece);
+            plain.advance(piece.len());
+        }
+        Ok(None)
+    }
+
+    /// Seals what is left as the final segment.
+    fn finish(mut self) -> Result<Bytes> {
+        if self.out.len() == self.segment_at {
+            self.out.extend_from_slice(&[0; floe::DATA_OFFSET]);
+        }
+        self.out.extend_from_slice(&[0; TAG_LEN]);
+        self.encryptor.encrypt_final(&mut self.out[self.segment_at..])?;
+        Ok(self.out.freeze())
+    }
+}

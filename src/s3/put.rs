@@ -1,0 +1,156 @@
+//! Seals a body into an object: one request if it is small, a multipart upload otherwise.
+
+use std::collections::HashMap;
+
+use aws_sdk_s3::primitives::ByteStream;
+use bytes::Bytes;
+
+use crate::cipher::SealedBody;
+use crate::context::EncryptionContext;
+use crate::envelope::Location;
+use crate::envelope::METADATA_LIMIT;
+use crate::error::Error;
+use crate::error::Result;
+use crate::object::Body;
+use crate::s3::Name;
+use crate::s3::PutOptions;
+use crate::s3::S3EncryptionClient;
+use crate::s3::options::with_put_options;
+use crate::s3::upload::PartLen;
+use crate::s3::upload::Upload;
+
+/// A put about to be sent; made by [`S3EncryptionClient::put_object`].
+#[derive(Debug)]
+#[must_use = "nothing is stored until `send`"]
+pub struct PutObject {
+    pub(super) client: S3EncryptionClient,
+    pub(super) name: Name,
+    pub(super) options: PutOptions,
+    pub(super) metadata: HashMap<String, String>,
+    body: Body,
+    context: EncryptionContext,
+}
+
+/// What S3 said of a stored object.
+#[derive(Clone, Debug)]
+pub struct PutOutput {
+    pub(super) etag: Option<String>,
+    pub(super) version_id: Option<String>,
+    pub(super) sealed_len: u64,
+}
+
+impl PutOutput {
+    /// The stored object's ETag.
+    pub fn etag(&self) -> Option<&str> {
+        self.etag.as_deref()
+    }
+
+    /// The stored object's version, if the bucket keeps versions.
+    pub fn version_id(&self) -> Option<&str> {
+        self.version_id.as_deref()
+    }
+
+    /// Number of bytes stored.
+    pub fn sealed_len(&self) -> u64 {
+        self.sealed_len
+    }
+}
+
+impl PutObject {
+    pub(super) fn new(
+        client: S3EncryptionClient,
+        name: Name,
+        body: Body,
+        context: EncryptionContext,
+    ) -> Self {
+        let (options, metadata) = (PutOptions::new(), HashMap::new());
+        Self { client, name, options, metadata, body, context }
+    }
+
+    /// Sets how to store the object.
+    pub fn options(self, options: PutOptions) -> Self {
+        Self { options, ..self }
+    }
+
+    /// Seals and stores the object.
+    ///
+    /// An existing object of that key stays as it is until the new one is whole.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if context, options or metadata do not allow it, before anything is sent;
+    /// `KeyAccess` or `Keyring` if there is no data key; `Store` if S3 or `body` fails; `Changed`
+    /// if the object exists and [`PutOptions::if_none_match`] was set. An upload that has begun
+    /// is aborted.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves the old object. An upload that has begun is aborted by a task
+    /// on the current Tokio runtime, best effort: keep a lifecycle rule that aborts incomplete
+    /// uploads. Dropped while the last request is on its way, the new object may appear whole.
+    pub async fn send(mut self) -> Result<PutOutput> {
+        check_metadata(&self.options.metadata)?;
+        let location = Location { bucket: &self.name.bucket, key: &self.name.key };
+        let body = std::mem::replace(&mut self.body, Body::from(Bytes::new()));
+        let placement = self.client.placement;
+        let cipher = &self.client.cipher;
+        let sealed = cipher.seal_for_store(body, &self.context, Some(location), placement).await?;
+        let entries = sealed.metadata.into_iter().chain(self.options.metadata.iter().cloned());
+        self.metadata = entries.collect();
+        check_metadata_len(&self.metadata)?;
+        self.store(sealed.body).await
+    }
+
+    async fn store(self, mut body: SealedBody) -> Result<PutOutput> {
+        let part_len = PartLen::new(self.client.part_len, body.len_hint());
+        let first = body.next(part_len.of(0)).await?.unwrap_or_default();
+        if body.is_finished() {
+            return self.put_whole(first).await;
+        }
+        Upload::begin(self).await?.send(first, body, part_len).await
+    }
+
+    async fn put_whole(self, sealed: Bytes) -> Result<PutOutput> {
+        let sealed_len = sealed.len() as u64;
+        let request = self.client.client.put_object();
+        let reply = with_put_options!(request, &self.options)
+            .bucket(&self.name.bucket)
+            .key(&self.name.key)
+            .set_metadata(Some(self.metadata))
+            .set_if_none_match(self.options.if_none_match.then(|| "*".to_owned()))
+            .body(ByteStream::from(sealed))
+            .send()
+            .await
+            .map_err(|e| self.name.failed("PutObject", e))?;
+        Ok(PutOutput { etag: reply.e_tag, version_id: reply.version_id, sealed_len })
+    }
+}
+
+/// The caller's metadata must not be mistaken for an envelope.
+fn check_metadata(metadata: &[(String, String)]) -> Result<()> {
+    let mut names = std::collections::HashSet::new();
+    for (name, _) in metadata {
+        let name = name.to_ascii_lowercase();
+        if let Some(prefix) = RESERVED.iter().find(|prefix| name.starts_with(**prefix)) {
+            return Err(Error::invalid_input(format!("metadata {name:?}: {prefix}* is reserved")));
+        }
+        if !names.insert(name.clone()) {
+            return Err(Error::invalid_input(format!("metadata {name:?} is given twice")));
+        }
+    }
+    Ok(())
+}
+
+/// S3 counts the bytes of names and values, without its own prefix.
+fn check_metadata_len(metadata: &HashMap<String, String>) -> Result<()> {
+    let len: usize = metadata.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if len <= METADATA_LIMIT {
+        return Ok(());
+    }
+    Err(Error::invalid_input(format!(
+        "envelope and user metadata are {len} bytes, S3 keeps {METADATA_LIMIT}: shorten the \
+         encryption context or the metadata, or use Placement::Inline"
+    )))
+}
+
+const RESERVED: [&str; 2] = ["waxseal-", "x-amz-"];

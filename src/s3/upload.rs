@@ -1,0 +1,247 @@
+//! A multipart upload of a sealed body: parts a few at a time, aborted unless completed.
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::CompletedMultipartUpload;
+use aws_sdk_s3::types::CompletedPart;
+use bytes::Bytes;
+use futures_util::TryStreamExt as _;
+use futures_util::stream;
+
+use crate::cipher::SealedBody;
+use crate::error::Error;
+use crate::error::Result;
+use crate::s3::MAX_PART_LEN;
+use crate::s3::Name;
+use crate::s3::options::with_put_options;
+use crate::s3::options::with_sse_customer_key;
+use crate::s3::put::PutObject;
+use crate::s3::put::PutOutput;
+
+/// An upload that has begun.
+pub(super) struct Upload {
+    put: PutObject,
+    open: OpenUpload,
+}
+
+impl Upload {
+    pub(super) async fn begin(put: PutObject) -> Result<Self> {
+        let request = put.client.client.create_multipart_upload();
+        let reply = with_put_options!(request, &put.options)
+            .bucket(&put.name.bucket)
+            .key(&put.name.key)
+            .set_metadata(Some(put.metadata.clone()))
+            .send()
+            .await
+            .map_err(|e| put.name.failed("CreateMultipartUpload", e))?;
+        let id = reply.upload_id.unwrap_or_default();
+        let open = OpenUpload { client: put.client.client.clone(), name: put.name.clone(), id };
+        Ok(Self { put, open })
+    }
+
+    /// Sends `first` and the rest of `body`, and completes the upload or aborts it.
+    pub(super) async fn send(
+        self,
+        first: Bytes,
+        body: SealedBody,
+        part_len: PartLen,
+    ) -> Result<PutOutput> {
+        match self.send_parts(first, body, part_len).await {
+            Ok(output) => {
+                self.open.disarm();
+                Ok(output)
+            }
+            Err(error) => {
+                self.open.abort().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn send_parts(
+        &self,
+        first: Bytes,
+        body: SealedBody,
+        part_len: PartLen,
+    ) -> Result<PutOutput> {
+        // Sealed as the uploads make room, so that no more parts than these are ever in memory.
+        let parts =
+            stream::try_unfold((0, Some(first), body), |(index, first, mut body)| async move {
+                let part = match first {
+                    Some(first) => Some(first),
+                    None => body.next(part_len.of(index)).await?,
+                };
+                Ok(part.map(|part| ((index, part), (index + 1, None, body))))
+            });
+        let sent = parts.map_ok(|(index, part)| self.send_part(index, part));
+        let sent = sent.try_buffer_unordered(self.put.client.parts_ahead);
+        let mut sent: Vec<(CompletedPart, u64)> = sent.try_collect().await?;
+        sent.sort_by_key(|(part, _)| part.part_number);
+        let sealed_len = sent.iter().map(|(_, len)| len).sum();
+        let parts = sent.into_iter().map(|(part, _)| part).collect();
+        self.complete(parts, sealed_len).await
+    }
+
+    async fn send_part(&self, index: usize, part: Bytes) -> Result<(CompletedPart, u64)> {
+        let number = i32::try_from(index + 1).ok().filter(|number| *number <= MAX_PARTS);
+        let number = number.ok_or_else(|| {
+            Error::invalid_input("more than 10,000 parts: give the body's length or longer parts")
+        })?;
+        let len = part.len() as u64;
+        let options = &self.put.options;
+        let request = self.open.client.upload_part();
+        let reply = with_sse_customer_key!(request, options.sse_customer_key.as_ref())
+            .set_checksum_algorithm(options.checksum_algorithm.clone())
+            .bucket(&self.open.name.bucket)
+            .key(&self.open.name.key)
+            .upload_id(&self.open.id)
+            .part_number(number)
+            .body(ByteStream::from(part))
+            .send()
+            .await
+            .map_err(|e| self.open.name.failed("UploadPart", e))?;
+        let part = CompletedPart::builder()
+            .part_number(number)
+            .set_e_tag(reply.e_tag)
+            .set_checksum_crc32(reply.checksum_crc32)
+            .set_checksum_crc32_c(reply.checksum_crc32_c)
+            .set_checksum_crc64_nvme(reply.checksum_crc64_nvme)
+            .set_checksum_sha1(reply.checksum_sha1)
+            .set_checksum_sha256(reply.checksum_sha256)
+            .build();
+        Ok((part, len))
+    }
+
+    async fn complete(&self, parts: Vec<CompletedPart>, sealed_len: u64) -> Result<PutOutput> {
+        let options = &self.put.options;
+        let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
+        let request = self.open.client.complete_multipart_upload();
+        let reply = with_sse_customer_key!(request, options.sse_customer_key.as_ref())
+            .bucket(&self.open.name.bucket)
+            .key(&self.open.name.key)
+            .upload_id(&self.open.id)
+            .set_if_none_match(options.if_none_match.then(|| "*".to_owned()))
+            .multipart_upload(parts)
+            .send()
+            .await;
+        match reply {
+            Ok(reply) => {
+                Ok(PutOutput { etag: reply.e_tag, version_id: reply.version_id, sealed_len })
+            }
+            Err(error) => {
+                let error = self.open.name.failed("CompleteMultipartUpload", error);
+                self.find_completed(sealed_len).await.ok_or(error)
+            }
+        }
+    }
+
+    /// The object, if it is there after all: a completion whose reply was lost is refused when it
+    /// is sent again. Its metadata tells, since no two objects have the same header.
+    async fn find_completed(&self, sealed_len: u64) -> Option<PutOutput> {
+        let header = self.put.metadata.get("waxseal-header")?;
+        let request = self.open.client.head_object();
+        let found = with_sse_customer_key!(request, self.put.options.sse_customer_key.as_ref())
+            .bucket(&self.open.name.bucket)
+            .key(&self.open.name.key)
+            .send()
+            .await
+            .ok()?;
+        (found.metadata()?.get("waxseal-header") == Some(header)).then_some(PutOutput {
+            etag: found.e_tag,
+            version_id: found.version_id,
+            sealed_len,
+        })
+    }
+}
+
+/// Aborts the upload when dropped, unless disarmed.
+struct OpenUpload {
+    client: Client,
+    name: Name,
+    /// Empty once there is nothing to abort.
+    id: String,
+}
+
+impl OpenUpload {
+    fn disarm(mut self) {
+        self.id.clear();
+    }
+
+    /// Best effort: what stays behind is for the bucket's lifecycle rule.
+    async fn abort(mut self) {
+        let _ = self.request().send().await;
+        self.id.clear();
+    }
+
+    fn request(
+        &self,
+    ) -> aws_sdk_s3::operation::abort_multipart_upload::builders::AbortMultipartUploadFluentBuilder
+    {
+        let Name { bucket, key } = &self.name;
+        self.client.abort_multipart_upload().bucket(bucket).key(key).upload_id(&self.id)
+    }
+}
+
+impl Drop for OpenUpload {
+    fn drop(&mut self) {
+        if self.id.is_empty() {
+            return;
+        }
+        // Outside a runtime nothing can be sent.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let request = self.request();
+            runtime.spawn(async move { request.send().await.map(drop) });
+        }
+    }
+}
+
+/// How long each part is to be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PartLen {
+    least: usize,
+    grows: bool,
+}
+
+impl PartLen {
+    /// `total`: the sealed length, if it is known.
+    pub(super) fn new(least: usize, total: Option<u64>) -> Self {
+        let needed = total.map_or(0, |total| total.div_ceil(MAX_PARTS as u64));
+        let needed = usize::try_from(needed).unwrap_or(MAX_PART_LEN).next_multiple_of(1 << 20);
+        Self { least: least.max(needed).min(MAX_PART_LEN), grows: total.is_none() }
+    }
+
+    /// Least length of the part with this index, from 0.
+    pub(super) fn of(self, index: usize) -> usize {
+        let doublings = if self.grows { index / 1000 } else { 0 };
+        self.least
+            .checked_shl(u32::try_from(doublings).unwrap_or(u32::MAX))
+            .map_or(MAX_PART_LEN, |len| len.clamp(self.least, MAX_PART_LEN))
+    }
+}
+
+/// S3's limit.
+const MAX_PARTS: i32 = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ten_thousand_parts_are_enough() {
+        const TIB: u64 = 1 << 40;
+        for total in [0, 1, 8 << 20, 80 << 30, TIB, 5 * TIB, 48 * TIB] {
+            let known = PartLen::new(8 << 20, Some(total));
+            assert_eq!(known.of(0), known.of(9999));
+            assert!(known.of(0) as u64 * 10_000 >= total);
+            assert!((8 << 20..=MAX_PART_LEN).contains(&known.of(0)));
+        }
+        let unknown = PartLen::new(8 << 20, None);
+        assert_eq!(
+            (unknown.of(0), unknown.of(999), unknown.of(1000)),
+            (8 << 20, 8 << 20, 16 << 20)
+        );
+        let reach: u64 = (0..10_000).map(|i| unknown.of(i) as u64).sum();
+        assert!(reach > 7 * TIB);
+        assert_eq!(unknown.of(usize::MAX), MAX_PART_LEN);
+    }
+}
