@@ -35,7 +35,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("export AWS_REGION={REGION}");
     println!("export AWS_DEFAULT_REGION={REGION}");
     println!("# alias/demo is {key}");
-    println!("# s3://demo is a bucket; clients must address it by path, not by host name");
+    println!("# s3://demo is a bucket");
     tokio::signal::ctrl_c().await?;
     Ok(())
 }

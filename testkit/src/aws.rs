@@ -142,7 +142,8 @@ impl LocalAws {
 
     /// Asks `hook` about each request before it is carried out; `None` lets it pass.
     ///
-    /// Replaces the previous hook. Faults planned by [`fail`](Self::fail) go first.
+    /// Replaces the previous hook. Faults planned by [`fail`](Self::fail) go first. A hook
+    /// that owns a clone of this `LocalAws` keeps it, and its folder, for ever.
     pub fn on_request(&self, hook: impl Fn(&Call) -> Option<Fault> + Send + Sync + 'static) {
         self.backend.faults.set_hook(hook);
     }

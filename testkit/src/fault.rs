@@ -1,6 +1,7 @@
 //! Making requests fail on purpose.
 
 use std::fmt;
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -42,7 +43,7 @@ pub enum Fault {
         body: String,
     },
     /// The request is carried out; the connection fails after so many bytes of the reply's
-    /// body. A shorter body is sent whole.
+    /// body. A shorter body is sent whole. Over HTTP fewer bytes may arrive.
     TruncateBody(u64),
 }
 
@@ -134,7 +135,7 @@ pub(crate) fn flip_bit(reply: Response<Body>, at: u64) -> Response<Body> {
 }
 
 fn altered(body: Body, alteration: Alteration) -> Body {
-    Body::http_body(Altered { inner: Box::pin(body), alteration, position: 0 })
+    Body::http_body(Altered { inner: Box::pin(body), alteration, position: 0, paused: false })
 }
 
 #[derive(Clone, Copy)]
@@ -149,6 +150,8 @@ struct Altered {
     alteration: Alteration,
     /// Bytes passed on so far.
     position: u64,
+    /// Whether the pause before the end by truncation has been made.
+    paused: bool,
 }
 
 impl Altered {
@@ -178,6 +181,12 @@ impl http_body::Body for Altered {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, StdError>>> {
         if matches!(self.alteration, Alteration::Truncate(limit) if self.position >= limit) {
+            // The server writes out what it has when it finds no more. Without this pause it
+            // would drop the head of the reply too, and the client would simply try again.
+            if !mem::replace(&mut self.paused, true) {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             return Poll::Ready(Some(Err("connection lost by a fault".into())));
         }
         let polled = self.inner.as_mut().poll_frame(cx);

@@ -103,6 +103,8 @@ impl Backend {
             }
             Some(Fault::TruncateBody(limit)) => truncate(self.perform(&call, todo).await?, limit),
         };
+        // HTTP drops such a body, and with it the error code; so must the other transport.
+        let reply = if is_head { reply.map(|_| Body::empty()) } else { reply };
         let length = reply.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
         let length = length.and_then(|text| text.parse().ok()).unwrap_or(0);
         let counts = reply.status().is_success() && !is_head;

@@ -8,13 +8,15 @@ mod files;
 mod rules;
 
 use std::collections::HashMap;
+use std::fs;
 use std::io;
 use std::io::SeekFrom;
-
 use std::sync::Mutex;
 
 use async_trait::async_trait;
+use http::HeaderMap;
 use s3s::S3;
+use s3s::S3Error;
 use s3s::S3Request;
 use s3s::S3Response;
 use s3s::S3Result;
@@ -24,21 +26,27 @@ use s3s_fs::FileSystem;
 use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncSeekExt;
+use tokio::sync::RwLock;
+use tokio::task::spawn_blocking;
 use tokio_util::io::ReaderStream;
 
+use crate::kms::random_uuid;
 use crate::record::lock;
 
 pub(crate) use files::Files;
 pub use files::OpenUpload;
+use files::STAGING;
 use files::md5_of_file;
 
 /// The S3 of one [`LocalAws`](crate::LocalAws).
 pub(crate) struct Store {
     inner: FileSystem,
     files: Files,
-    /// Held while a conditional write is checked and done. `s3s-fs` checks first and writes
-    /// later, so that of two writers with `If-None-Match: *` both would win.
-    conditional: tokio::sync::Mutex<()>,
+    /// Held for writing while conditions are checked and an object changes, for reading while
+    /// a download begins. `s3s-fs` checks first and writes later, so that of two writers with
+    /// `If-None-Match: *` both would win; and it replaces content, metadata and ETag one after
+    /// the other, so that a reader could see new content with old metadata.
+    change: RwLock<()>,
     /// ETag of each part of the open uploads.
     parts: Mutex<HashMap<(String, PartNumber), String>>,
 }
@@ -47,12 +55,8 @@ impl Store {
     pub(crate) fn new(files: Files) -> io::Result<Self> {
         let inner =
             FileSystem::new(files.root()).map_err(|e| io::Error::other(format!("{e:?}")))?;
-        Ok(Self {
-            inner,
-            files,
-            conditional: tokio::sync::Mutex::default(),
-            parts: Mutex::default(),
-        })
+        fs::create_dir_all(files.root().join(STAGING))?;
+        Ok(Self { inner, files, change: RwLock::default(), parts: Mutex::default() })
     }
 
     /// Refuses what Amazon S3 refuses: without it, writes create the bucket.
@@ -82,6 +86,25 @@ impl Store {
         self.files.etag(bucket, key).map(ETag::Strong)
     }
 
+    /// Applies the conditions of a write to what is stored now.
+    fn check_write(&self, headers: &HeaderMap, bucket: &str, key: &str) -> S3Result {
+        rules::check_write(headers, self.current(bucket, key).as_ref())
+    }
+
+    /// Answers `HEAD`. The caller holds `change`.
+    async fn head(
+        &self,
+        req: S3Request<HeadObjectInput>,
+    ) -> S3Result<S3Response<HeadObjectOutput>> {
+        // Folders are served, conditions ignored.
+        self.need_object(&req.input.bucket, &req.input.key)?;
+        let conditions = (req.input.if_match.clone(), req.input.if_none_match.clone());
+        let mut reply = self.inner.head_object(req).await?;
+        rules::check_read(conditions.0, conditions.1, reply.output.e_tag.as_ref())?;
+        reply.output.accept_ranges = Some("bytes".to_owned());
+        Ok(reply)
+    }
+
     fn forget_parts(&self, upload_id: &str) {
         lock(&self.parts).retain(|(of, _), _| of != upload_id);
     }
@@ -109,8 +132,8 @@ impl S3 for Store {
         let etag_of = |number| lock(&self.parts).get(&(upload_id.clone(), number)).cloned();
         let len_of = |number| self.files.part_len(upload_id, number);
         rules::check_parts(parts.map_or(&[], Vec::as_slice), etag_of, len_of)?;
-        let conditional = req.input.if_match.is_some() || req.input.if_none_match.is_some();
-        let _guard = if conditional { Some(self.conditional.lock().await) } else { None };
+        let _guard = self.change.write().await;
+        self.check_write(&req.headers, bucket, key)?;
         let (bucket, key, upload_id) = (bucket.clone(), key.clone(), upload_id.clone());
         let reply = self.inner.complete_multipart_upload(req).await?;
         // The checksums of an object that was there before stayed, and would not fit.
@@ -123,31 +146,40 @@ impl S3 for Store {
 
     async fn copy_object(
         &self,
-        req: S3Request<CopyObjectInput>,
+        mut req: S3Request<CopyObjectInput>,
     ) -> S3Result<S3Response<CopyObjectOutput>> {
         self.need_bucket(&req.input.bucket)?;
         let CopySource::Bucket { bucket: from, key: source, .. } = &req.input.copy_source else {
             return Err(s3_error!(NotImplemented));
         };
         self.need_object(from, source)?;
-        let (bucket, key) = (req.input.bucket.clone(), req.input.key.clone());
-        let replaces =
-            req.input.metadata_directive.as_ref().is_some_and(|d| d.as_str() == "REPLACE");
-        rules::check_metadata(req.input.metadata.as_ref().filter(|_| replaces))?;
+        let to_itself = (&**from, &**source) == (&*req.input.bucket, &*req.input.key);
+        let directive = req.input.metadata_directive.as_ref();
+        let replaces = directive.is_some_and(|directive| directive.as_str() == "REPLACE");
         // `s3s-fs` does it, and only touches the time.
-        if !replaces && (&**from, &**source) == (&*bucket, &*key) {
+        if to_itself && !replaces {
             return Err(s3_error!(InvalidRequest, "{COPY_TO_ITSELF}"));
         }
-        let _guard = self.conditional.lock().await;
+        rules::check_metadata(req.input.metadata.as_ref().filter(|_| replaces))?;
+        let _guard = self.change.write().await;
         // Conditions on the destination; `s3s` does not know of them.
-        rules::check_headers(&req.headers, self.current(&bucket, &key).as_ref())?;
+        let (bucket, key) = (req.input.bucket.clone(), req.input.key.clone());
+        self.check_write(&req.headers, &bucket, &key)?;
+        // The copy would be written over a file that is perhaps being read.
+        let staged = Some(random_uuid()).filter(|_| !to_itself);
+        if let Some(staged) = &staged {
+            STAGING.clone_into(&mut req.input.bucket);
+            staged.clone_into(&mut req.input.key);
+        }
         let mut reply = self.inner.copy_object(req).await?;
+        if let Some(staged) = staged {
+            self.files.publish(&staged, &bucket, &key).map_err(S3Error::internal_error)?;
+        }
         // A copy is not multipart, even of an object that was: its ETag is the MD5.
         if self.files.etag(&bucket, &key).is_some_and(|etag| etag.contains('-')) {
             let path = self.files.object(&bucket, &key);
-            let etag = tokio::task::spawn_blocking(move || md5_of_file(&path)).await;
-            let etag = etag.map_err(s3s::S3Error::internal_error)?;
-            let etag = etag.map_err(s3s::S3Error::internal_error)?;
+            let etag = spawn_blocking(move || md5_of_file(&path)).await;
+            let etag = etag.map_err(S3Error::internal_error)?.map_err(S3Error::internal_error)?;
             self.files.set_etag(&bucket, &key, &etag);
             if let Some(result) = &mut reply.output.copy_object_result {
                 result.e_tag = Some(ETag::Strong(etag));
@@ -183,7 +215,7 @@ impl S3 for Store {
     ) -> S3Result<S3Response<DeleteBucketOutput>> {
         // `s3s-fs` deletes the objects along with it.
         self.need_bucket(&req.input.bucket)?;
-        if !self.files.is_empty(&req.input.bucket).map_err(s3s::S3Error::internal_error)? {
+        if self.files.has_objects(&req.input.bucket) {
             return Err(s3_error!(BucketNotEmpty));
         }
         self.inner.delete_bucket(req).await
@@ -195,28 +227,30 @@ impl S3 for Store {
     ) -> S3Result<S3Response<DeleteObjectOutput>> {
         let (bucket, key) = (req.input.bucket.clone(), req.input.key.clone());
         self.need_bucket(&bucket)?;
-        let _guard = self.conditional.lock().await;
-        // `If-Match` is ignored.
-        rules::check_headers(&req.headers, self.current(&bucket, &key).as_ref())?;
-        // Metadata and checksums would stay.
-        if !key.ends_with('/') {
-            self.files.forget(&bucket, &key);
-            if self.files.object(&bucket, &key).is_dir() {
-                return Ok(S3Response::new(DeleteObjectOutput::default()));
-            }
+        let _guard = self.change.write().await;
+        // The condition is ignored.
+        rules::check_read(req.input.if_match.clone(), None, self.current(&bucket, &key).as_ref())?;
+        // A folder on the way to other objects is not the caller's to delete.
+        if !key.ends_with('/') && self.files.object(&bucket, &key).is_dir() {
+            return Ok(S3Response::new(DeleteObjectOutput::default()));
         }
-        self.inner.delete_object(req).await
+        let reply = self.inner.delete_object(req).await?;
+        // Metadata, checksums and empty folders stayed.
+        self.files.forget(&bucket, &key);
+        Ok(reply)
     }
 
     async fn delete_objects(
         &self,
         req: S3Request<DeleteObjectsInput>,
     ) -> S3Result<S3Response<DeleteObjectsOutput>> {
-        self.need_bucket(&req.input.bucket)?;
-        for object in &req.input.delete.objects {
-            self.files.forget(&req.input.bucket, &object.key);
-        }
-        self.inner.delete_objects(req).await
+        let (bucket, objects) = (req.input.bucket.clone(), req.input.delete.objects.clone());
+        self.need_bucket(&bucket)?;
+        let _guard = self.change.write().await;
+        let reply = self.inner.delete_objects(req).await?;
+        // Metadata, checksums and empty folders stayed.
+        objects.iter().for_each(|object| self.files.forget(&bucket, &object.key));
+        Ok(reply)
     }
 
     async fn get_bucket_location(
@@ -233,19 +267,21 @@ impl S3 for Store {
         // `s3s-fs` ignores `If-Match` and `If-None-Match`, fails on a suffix range longer
         // than the object and on any range of an empty one, serves folders, and reads 4 KiB
         // at a time. So this does not pass on, but answers from what `HEAD` says.
-        let (bucket, key, range) =
-            (req.input.bucket.clone(), req.input.key.clone(), req.input.range);
+        let (bucket, key) = (req.input.bucket.clone(), req.input.key.clone());
+        let range = req.input.range;
+        let guard = self.change.read().await;
         self.need_object(&bucket, &key)?;
-        let mut file =
-            File::open(self.files.object(&bucket, &key)).await.map_err(|_| s3_error!(NoSuchKey))?;
-        let len = file.metadata().await.map_err(s3s::S3Error::internal_error)?.len();
-        let head = self.head_object(req.map_input(rules::head_of)).await?.output;
+        let file = File::open(self.files.object(&bucket, &key)).await;
+        let mut file = file.map_err(|_| s3_error!(NoSuchKey))?;
+        let head = self.head(req.map_input(rules::head_of)).await?.output;
+        drop(guard);
+        let len = file.metadata().await.map_err(S3Error::internal_error)?.len();
         let part = match range {
             Some(range) if len > 0 => range.check(len)?,
             Some(_) => return Err(s3_error!(InvalidRange)),
             None => 0..len,
         };
-        file.seek(SeekFrom::Start(part.start)).await.map_err(s3s::S3Error::internal_error)?;
+        file.seek(SeekFrom::Start(part.start)).await.map_err(S3Error::internal_error)?;
         let body = ReaderStream::with_capacity(file.take(part.end - part.start), READ_SIZE);
         let is_partial = range.is_some();
         Ok(S3Response::new(rules::get_of(head, StreamingBlob::wrap(body), part, len, is_partial)))
@@ -262,14 +298,8 @@ impl S3 for Store {
         &self,
         req: S3Request<HeadObjectInput>,
     ) -> S3Result<S3Response<HeadObjectOutput>> {
-        // Folders are served, conditions ignored.
-        self.need_object(&req.input.bucket, &req.input.key)?;
-        let (if_match, if_none_match) =
-            (req.input.if_match.clone(), req.input.if_none_match.clone());
-        let mut reply = self.inner.head_object(req).await?;
-        rules::check_read(if_match, if_none_match, reply.output.e_tag.as_ref())?;
-        reply.output.accept_ranges = Some("bytes".to_owned());
-        Ok(reply)
+        let _guard = self.change.read().await;
+        self.head(req).await
     }
 
     async fn list_buckets(
@@ -350,14 +380,33 @@ impl S3 for Store {
 
     async fn put_object(
         &self,
-        req: S3Request<PutObjectInput>,
+        mut req: S3Request<PutObjectInput>,
     ) -> S3Result<S3Response<PutObjectOutput>> {
         self.need_bucket(&req.input.bucket)?;
         // The limit of 2 KB is not enforced.
         rules::check_metadata(req.input.metadata.as_ref())?;
-        let conditional = req.input.if_match.is_some() || req.input.if_none_match.is_some();
-        let _guard = if conditional { Some(self.conditional.lock().await) } else { None };
-        self.inner.put_object(req).await
+        let (bucket, key) = (req.input.bucket.clone(), req.input.key.clone());
+        if key.ends_with('/') {
+            return self.inner.put_object(req).await;
+        }
+        self.check_write(&req.headers, &bucket, &key)?;
+        // Content with a wrong checksum would replace the object all the same.
+        let staged = random_uuid();
+        STAGING.clone_into(&mut req.input.bucket);
+        staged.clone_into(&mut req.input.key);
+        (req.input.if_match, req.input.if_none_match) = (None, None);
+        let headers = req.headers.clone();
+        let reply = self.inner.put_object(req).await;
+        let _guard = self.change.write().await;
+        let done = reply.and_then(|reply| {
+            self.check_write(&headers, &bucket, &key)?;
+            self.files.publish(&staged, &bucket, &key).map_err(S3Error::internal_error)?;
+            Ok(reply)
+        });
+        if done.is_err() {
+            self.files.discard(&staged);
+        }
+        done
     }
 
     async fn upload_part(

@@ -3,9 +3,17 @@
 use std::io;
 use std::net::Ipv4Addr;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::task::Context;
+use std::task::Poll;
 
 use aws_smithy_http_client::Builder;
+use bytes::Bytes;
+use http_body::Frame;
+use http_body::SizeHint;
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -17,6 +25,8 @@ use tokio::task::AbortHandle;
 use tokio::task::JoinSet;
 
 use crate::http::Backend;
+use crate::http::ConnectionLost;
+use crate::record::lock;
 use crate::sdk::Sdk;
 
 /// KMS and S3 on one loopback port, until dropped.
@@ -88,8 +98,41 @@ async fn converse(stream: TcpStream, backend: Arc<Backend>) {
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let backend = Arc::clone(&backend);
-        async move { backend.exchange(request.map(Body::from)).await }
+        async move {
+            let (parts, body) = request.into_parts();
+            let mut upload = Upload(Arc::new(Mutex::new(body)));
+            let request = hyper::Request::from_parts(parts, Body::http_body(upload.clone()));
+            let reply = backend.exchange(request).await?;
+            // A refusal may come before the body was read. To close the connection then would
+            // give many clients a broken pipe instead of the reply.
+            while let Some(Ok(_)) = upload.frame().await {}
+            Ok::<_, ConnectionLost>(reply)
+        }
     });
     // An error here is the client leaving, or a connection that a fault broke.
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+}
+
+/// The body of a request, of which the server keeps hold.
+#[derive(Clone)]
+struct Upload(Arc<Mutex<Incoming>>);
+
+impl http_body::Body for Upload {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        Pin::new(&mut *lock(&self.0)).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        lock(&self.0).is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        lock(&self.0).size_hint()
+    }
 }

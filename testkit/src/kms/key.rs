@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::time::Duration;
 use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
 
@@ -22,8 +23,8 @@ pub(super) struct Key {
     pub(super) arn: String,
     pub(super) region: String,
     pub(super) description: String,
-    /// Seconds since 1970.
-    pub(super) created: f64,
+    /// Milliseconds since 1970.
+    pub(super) created: u64,
     pub(super) state: State,
     /// Name and value.
     pub(super) tags: Vec<(String, String)>,
@@ -38,8 +39,8 @@ pub(super) enum State {
     Enabled,
     Disabled,
     PendingDeletion {
-        /// Seconds since 1970.
-        due: f64,
+        /// Milliseconds since 1970.
+        due: u64,
     },
 }
 
@@ -88,7 +89,7 @@ impl Key {
         let mut metadata = json!({
             "AWSAccountId": ACCOUNT,
             "Arn": self.arn,
-            "CreationDate": self.created,
+            "CreationDate": seconds(self.created),
             "CustomerMasterKeySpec": SYMMETRIC,
             "Description": self.description,
             "Enabled": self.state == State::Enabled,
@@ -102,7 +103,7 @@ impl Key {
             "Origin": "AWS_KMS",
         });
         if let State::PendingDeletion { due } = self.state {
-            metadata["DeletionDate"] = json!(due);
+            metadata["DeletionDate"] = seconds(due);
         }
         metadata
     }
@@ -155,9 +156,15 @@ pub(super) fn arn_of(region: &str, id: &str) -> String {
     format!("arn:aws:kms:{region}:{ACCOUNT}:key/{id}")
 }
 
-/// Seconds since 1970.
-pub(super) fn now() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64())
+/// Milliseconds since 1970.
+pub(super) fn now() -> u64 {
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A time as JSON carries it.
+pub(super) fn seconds(millis: u64) -> Value {
+    json!(Duration::from_millis(millis).as_secs_f64())
 }
 
 pub(super) fn random<const N: usize>() -> [u8; N] {

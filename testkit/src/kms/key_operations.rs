@@ -10,6 +10,7 @@ use super::key::Key;
 use super::key::State;
 use super::key::arn_of;
 use super::key::now;
+use super::key::seconds;
 use super::wire::Failure;
 use super::wire::Input;
 
@@ -166,10 +167,10 @@ impl Request<'_> {
         let days = self.input.number("PendingWindowInDays", 7, 30)?.unwrap_or(30);
         let key = self.key_mut("KeyId")?;
         key.need_not_pending()?;
-        let due = now() + f64::from(i32::try_from(days).unwrap_or(30)) * 86_400.0;
+        let due = now() + days.unsigned_abs() * 86_400_000;
         key.state = State::PendingDeletion { due };
         Ok(json!({
-            "DeletionDate": due,
+            "DeletionDate": seconds(due),
             "KeyId": key.arn,
             "KeyState": key.state.name(),
             "PendingWindowInDays": days,

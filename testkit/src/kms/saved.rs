@@ -98,12 +98,12 @@ fn key_from(
         arn: arn_of(region, &id),
         region: region.to_owned(),
         description: text("description")?,
-        created: saved.get("created")?.as_f64()?,
+        created: saved.get("created")?.as_u64()?,
         state: match saved.get("state")?.as_str()? {
             "Enabled" => State::Enabled,
             "Disabled" => State::Disabled,
             "PendingDeletion" => {
-                State::PendingDeletion { due: saved.get("deletion_due")?.as_f64()? }
+                State::PendingDeletion { due: saved.get("deletion_due")?.as_u64()? }
             }
             _ => return None,
         },

@@ -7,6 +7,7 @@
 //! <root>/.bucket-<B>.object-<K>.upload-<id>.metadata.json               of an open upload
 //! <root>/.upload-<id>.json                                              owner of an upload
 //! <root>/.upload_id-<id>.part-<n>                                       a part of an upload
+//! <root>/.staging/<uuid>                                                an object on its way
 //! ```
 //!
 //! `<B>` and `<K>` are bucket and key in unpadded URL-safe base64. The exact version of
@@ -15,6 +16,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::path::Component;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -61,13 +63,40 @@ impl Files {
         self.root.join(bucket).is_dir()
     }
 
-    /// Whether a bucket holds nothing, not even a folder.
-    pub(crate) fn is_empty(&self, bucket: &str) -> io::Result<bool> {
-        Ok(fs::read_dir(self.root.join(bucket))?.next().is_none())
+    pub(crate) fn has_objects(&self, bucket: &str) -> bool {
+        has_files(&self.root.join(bucket))
     }
 
+    /// The file of an object. Always in the folder of the bucket, even if `key` has `..`.
     pub(crate) fn object(&self, bucket: &str, key: &str) -> PathBuf {
-        self.root.join(bucket).join(key)
+        let names = Path::new(key).components().filter(|part| matches!(part, Component::Normal(_)));
+        let mut path = self.root.join(bucket);
+        path.extend(names);
+        path
+    }
+
+    /// Moves an object from [`STAGING`] to its place, with all that is kept beside it.
+    pub(crate) fn publish(&self, staged: &str, bucket: &str, key: &str) -> io::Result<()> {
+        let path = self.object(bucket, key);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        fs::rename(self.object(STAGING, staged), path)?;
+        for kind in SIDE_FILES {
+            let (from, to) =
+                (self.side_file(STAGING, staged, kind), self.side_file(bucket, key, kind));
+            match from.exists() {
+                true => fs::rename(from, to)?,
+                false => remove(&to),
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what there is of an object in [`STAGING`].
+    pub(crate) fn discard(&self, staged: &str) {
+        remove(&self.object(STAGING, staged));
+        SIDE_FILES.iter().for_each(|kind| remove(&self.side_file(STAGING, staged, kind)));
     }
 
     pub(crate) fn read(&self, bucket: &str, key: &str) -> Vec<u8> {
@@ -111,11 +140,13 @@ impl Files {
         write_json(&self.side_file(bucket, key, "internal"), &info);
     }
 
-    /// Removes what is kept beside an object that is gone.
+    /// Removes what is kept beside an object that is gone, and the folders that only led to it.
     pub(crate) fn forget(&self, bucket: &str, key: &str) {
-        for kind in ["metadata", "internal"] {
-            let _ = fs::remove_file(self.side_file(bucket, key, kind));
-        }
+        SIDE_FILES.iter().for_each(|kind| remove(&self.side_file(bucket, key, kind)));
+        let path = self.object(bucket, key);
+        let folders = path.ancestors().skip(1).take_while(|path| *path != self.root.join(bucket));
+        // Fails at the first folder that is not empty.
+        folders.map(fs::remove_dir).take_while(Result::is_ok).for_each(drop);
     }
 
     /// Length of a part that was uploaded, in bytes.
@@ -166,6 +197,16 @@ pub(crate) fn md5_of_file(path: &Path) -> io::Result<String> {
     }
 }
 
+/// Removes a file if it is there.
+fn remove(path: &Path) {
+    let _ = fs::remove_file(path);
+}
+
+fn has_files(folder: &Path) -> bool {
+    let mut paths = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    paths.any(|path| !path.is_dir() || has_files(&path))
+}
+
 fn parse_upload(file_name: &str) -> Option<OpenUpload> {
     let (bucket, rest) = file_name.strip_prefix(".bucket-")?.split_once(".object-")?;
     let (key, upload_id) = rest.strip_suffix(".metadata.json")?.split_once(".upload-")?;
@@ -191,6 +232,12 @@ fn write_json(path: &Path, content: &Map<String, Value>) {
     let text = Value::Object(content.clone()).to_string();
     fs::write(path, text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
 }
+
+/// Where objects are written before they move to their bucket. Not a legal bucket name.
+pub(super) const STAGING: &str = ".staging";
+
+/// What is kept beside each object.
+const SIDE_FILES: [&str; 2] = ["metadata", "internal"];
 
 #[cfg(test)]
 mod tests {

@@ -50,13 +50,14 @@ pub(super) fn check_read(
 }
 
 /// Applies the conditions in the headers of a write to the ETag of what it would replace.
-pub(super) fn check_headers(headers: &HeaderMap, current: Option<&ETag>) -> S3Result {
-    let condition = |name| {
-        let value: &http::HeaderValue = headers.get(name)?;
-        ETagCondition::parse_http_header(value.as_bytes()).ok()
-    };
-    let if_none_match = condition("if-none-match");
-    check_read(condition("if-match"), None, current)?;
+pub(super) fn check_write(headers: &HeaderMap, current: Option<&ETag>) -> S3Result {
+    let condition =
+        |name: &str| ETagCondition::parse_http_header(headers.get(name)?.as_bytes()).ok();
+    let (if_match, if_none_match) = (condition("if-match"), condition("if-none-match"));
+    if if_match.is_some() && current.is_none() {
+        return Err(s3_error!(NoSuchKey));
+    }
+    check_read(if_match, None, current)?;
     check_read(None, if_none_match, current)
         .map_err(|_| s3_error!(PreconditionFailed, "{PRECONDITION}"))
 }

@@ -1,5 +1,8 @@
 //! The testkit as its users see it: through clients of the real SDK, over both transports.
 
+// Clippy exempts tests, but not the functions they share.
+#![allow(clippy::unwrap_used)]
+
 mod faults;
 mod kms;
 mod record;

@@ -113,6 +113,8 @@ async fn conditions_of_writes_hold() {
         assert_eq!(code(put_if().if_none_match("*").send().await), "PreconditionFailed");
         put_if().if_match(first.e_tag().unwrap()).send().await.unwrap();
         assert_eq!(code(put_if().if_match("\"0\"").send().await), "PreconditionFailed");
+        let other = s3.put_object().bucket("lake").key("none").if_match("*").body(body(b"x"));
+        assert_eq!(code(other.send().await), "NoSuchKey");
         let delete = || s3.delete_object().bucket("lake").key("k");
         assert_eq!(code(delete().if_match("\"0\"").send().await), "PreconditionFailed");
         delete().if_match(first.e_tag().unwrap()).send().await.unwrap();
@@ -128,6 +130,72 @@ async fn of_many_writers_who_create_one_wins() {
         };
         let all = futures_util::future::join_all((0..8).map(put)).await;
         assert_eq!(all.iter().filter(|result| result.is_ok()).count(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_checksum_leaves_the_old_object() {
+    for t in both_with_bucket().await {
+        let s3 = t.s3();
+        put(&s3, "k", b"old").await;
+        let wrong = s3.put_object().bucket("lake").key("k").body(body(b"new"));
+        let wrong = wrong.checksum_crc32("AAAAAA==").send().await;
+        assert_eq!(code(wrong), "BadDigest");
+        assert_eq!(t.aws.read_object("lake", "k"), b"old");
+    }
+}
+
+#[tokio::test]
+async fn readers_never_see_half_a_change() {
+    for t in both_with_bucket().await {
+        let s3 = t.s3();
+        let write = async |n: u8| {
+            let put = s3.put_object().bucket("lake").key("k").metadata("n", n.to_string());
+            put.body(body(&[n; 1000])).send().await.unwrap();
+        };
+        write(0).await;
+        let writes = futures_util::future::join_all((0..50).map(write));
+        let reads = futures_util::future::join_all((0..50).map(async |_| {
+            let got = s3.get_object().bucket("lake").key("k").send().await.unwrap();
+            let n: u8 = got.metadata().unwrap()["n"].parse().unwrap();
+            assert_eq!(bytes(got.body).await, [n; 1000]);
+        }));
+        tokio::join!(writes, reads);
+    }
+}
+
+#[tokio::test]
+async fn a_download_goes_on_while_the_object_is_replaced() {
+    for t in both_with_bucket().await {
+        let s3 = t.s3();
+        let old = vec![1; 4 << 20];
+        put(&s3, "k", &old).await;
+        put(&s3, "other", b"other").await;
+        let got = s3.get_object().bucket("lake").key("k").send().await.unwrap();
+        s3.copy_object().copy_source("lake/other").bucket("lake").key("k").send().await.unwrap();
+        assert_eq!(bytes(got.body).await, old);
+        assert_eq!(t.aws.read_object("lake", "k"), b"other");
+    }
+}
+
+#[tokio::test]
+async fn a_large_upload_that_is_refused_gets_its_error() {
+    for t in both_with_bucket().await {
+        let s3 = t.s3();
+        put(&s3, "k", b"old").await;
+        let large = s3.put_object().bucket("lake").key("k").if_none_match("*");
+        let large = large.body(body(&vec![0; 12 << 20])).send().await;
+        assert_eq!(code(large), "PreconditionFailed");
+        assert_eq!(t.aws.count("PutObject"), 2);
+    }
+}
+
+#[tokio::test]
+async fn keys_cannot_leave_their_bucket() {
+    for t in both_with_bucket().await {
+        std::fs::write(t.aws.data_dir().join("secret"), "x").unwrap();
+        let get = t.s3().get_object().bucket("lake").key("../secret").send().await;
+        assert_eq!(code(get), "NoSuchKey");
     }
 }
 
@@ -309,8 +377,11 @@ async fn deleted_objects_leave_nothing() {
         s3.delete_objects().bucket("lake").delete(delete).send().await.unwrap();
         assert_eq!(s3.list_objects_v2().bucket("lake").send().await.unwrap().contents().len(), 0);
         let left = std::fs::read_dir(t.aws.data_dir()).unwrap();
-        let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
-        assert_eq!(left, ["lake"]);
+        let mut left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, [".staging", "lake"]);
+        assert_eq!(std::fs::read_dir(t.aws.data_dir().join(".staging")).unwrap().count(), 0);
+        s3.delete_bucket().bucket("lake").send().await.unwrap();
     }
 }
 
