@@ -146,7 +146,9 @@ impl FloeObject {
         let piece_len = (PIECE_LEN / per_segment).max(1) * per_segment;
         let whole = part == Part::Whole;
         let first = plain.start / piece_len;
-        let end = if plain.is_empty() && !whole { first } else { plain.end / piece_len + 1 };
+        // No read is empty; a whole one of an empty object still reads the header.
+        let end =
+            if plain.is_empty() { first + u64::from(whole) } else { plain.end.div_ceil(piece_len) };
         let pieces = stream::iter(first..end).map(move |i| {
             let start = (i * piece_len).max(plain.start);
             let end = ((i + 1) * piece_len).min(plain.end);

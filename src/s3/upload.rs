@@ -7,9 +7,12 @@ use aws_sdk_s3::types::CompletedPart;
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use futures_util::stream;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 
 use crate::cipher::SealedBody;
 use crate::error::Error;
+use crate::error::ErrorKind;
 use crate::error::Result;
 use crate::s3::MAX_PART_LEN;
 use crate::s3::Name;
@@ -25,17 +28,29 @@ pub(super) struct Upload {
 }
 
 impl Upload {
+    /// Creates the upload in a task of its own, so that being dropped while S3 answers does not
+    /// lose the id by which it is aborted.
     pub(super) async fn begin(put: PutObject) -> Result<Self> {
+        let runtime = Handle::try_current()
+            .map_err(|_| Error::invalid_input("a multipart upload needs a Tokio runtime"))?;
         let request = put.client.client.create_multipart_upload();
-        let reply = with_put_options!(request, &put.options)
+        let request = with_put_options!(request, &put.options)
             .bucket(&put.name.bucket)
             .key(&put.name.key)
-            .set_metadata(Some(put.metadata.clone()))
-            .send()
-            .await
-            .map_err(|e| put.name.failed("CreateMultipartUpload", e))?;
-        let id = reply.upload_id.unwrap_or_default();
-        let open = OpenUpload { client: put.client.client.clone(), name: put.name.clone(), id };
+            .set_metadata(Some(put.metadata.clone()));
+        let (client, name) = (put.client.client.clone(), put.name.clone());
+        let (tell, told) = oneshot::channel();
+        runtime.spawn(async move {
+            let reply = request.send().await;
+            let open = reply.map_err(|e| name.failed("CreateMultipartUpload", e)).map(|reply| {
+                OpenUpload { client, name, id: reply.upload_id.unwrap_or_default() }
+            });
+            // If nobody listens any more it is dropped here, which aborts it.
+            drop(tell.send(open));
+        });
+        let open = told.await.map_err(|_| {
+            Error::new(ErrorKind::Store, "the runtime shut down during CreateMultipartUpload")
+        })??;
         Ok(Self { put, open })
     }
 
@@ -188,7 +203,7 @@ impl Drop for OpenUpload {
             return;
         }
         // Outside a runtime nothing can be sent.
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        if let Ok(runtime) = Handle::try_current() {
             let request = self.request();
             runtime.spawn(async move { request.send().await.map(drop) });
         }

@@ -124,7 +124,11 @@ impl Backend {
             let body = s3_error_body("NotImplemented", "The testkit does not serve this request.");
             return Ok(reply_of(Service::S3, 501, S3_CONTENT_TYPE, body));
         }
-        let mut reply = self.s3.call(request).await.map_err(|_| ConnectionLost)?;
+        // In a task of its own: a server carries out what it has received, whether or not the
+        // client still listens. Dropped half way, `s3s-fs` would leave half an operation behind.
+        let s3 = self.s3.clone();
+        let carried_out = tokio::spawn(async move { s3.call(request).await }).await;
+        let mut reply = carried_out.ok().and_then(Result::ok).ok_or(ConnectionLost)?;
         reply.headers_mut().entry(S3_REQUEST_ID).or_insert_with(request_id);
         Ok(reply)
     }

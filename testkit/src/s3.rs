@@ -116,6 +116,8 @@ impl S3 for Store {
         &self,
         req: S3Request<AbortMultipartUploadInput>,
     ) -> S3Result<S3Response<AbortMultipartUploadOutput>> {
+        // Not while the upload is being completed: `s3s-fs` would leave half of either.
+        let _guard = self.change.write().await;
         self.need_upload(&req.input.bucket, &req.input.key, &req.input.upload_id)?;
         self.forget_parts(&req.input.upload_id);
         self.inner.abort_multipart_upload(req).await
@@ -125,6 +127,7 @@ impl S3 for Store {
         &self,
         req: S3Request<CompleteMultipartUploadInput>,
     ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
+        let _guard = self.change.write().await;
         let CompleteMultipartUploadInput { bucket, key, upload_id, .. } = &req.input;
         self.need_upload(bucket, key, upload_id)?;
         // `s3s-fs` ignores the ETags of parts, and on any mistake it loses the whole upload.
@@ -132,7 +135,6 @@ impl S3 for Store {
         let etag_of = |number| lock(&self.parts).get(&(upload_id.clone(), number)).cloned();
         let len_of = |number| self.files.part_len(upload_id, number);
         rules::check_parts(parts.map_or(&[], Vec::as_slice), etag_of, len_of)?;
-        let _guard = self.change.write().await;
         self.check_write(&req.headers, bucket, key)?;
         let (bucket, key, upload_id) = (bucket.clone(), key.clone(), upload_id.clone());
         let reply = self.inner.complete_multipart_upload(req).await?;
