@@ -1,4 +1,23 @@
-//! waxseal
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(all(feature = "kms", feature = "s3"), doc = include_str!("../README.md"))]
+#![cfg_attr(
+    not(all(feature = "kms", feature = "s3")),
+    doc = "Client-side envelope encryption; see the README."
+)]
+//!
+//! # Where to begin
+//!
+//! [`EnvelopeCipher`] seals and opens bytes, streams and anything that is [`ReadAt`];
+//! [`S3EncryptionClient`](https://docs.rs/waxseal) does it for objects in S3. Both hold a
+//! [`Keyring`]: [`LocalKeyring`], `KmsKeyring` or your own. [`Error::kind`] says what to do about
+//! a failure.
+//!
+//! # Runtime
+//!
+//! Nothing here reads the environment, builds a client or starts a runtime. Files and multipart
+//! uploads need to run within a Tokio runtime, as the AWS SDK does.
+
+// Read in this order: cipher, object, envelope, floe, floe::layout, crypto.
 #[cfg(any(feature = "kms", feature = "s3"))]
 mod aws;
 mod cipher;

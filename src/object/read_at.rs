@@ -71,10 +71,12 @@ impl ReadAt for std::sync::Arc<std::fs::File> {
 
     async fn read_at(&self, sealed: Range<u64>) -> Result<Bytes> {
         let file = Self::clone(self);
+        let len = usize::try_from(sealed.end.saturating_sub(sealed.start))
+            .map_err(|e| Error::store("cannot read the file", e))?;
+        // Reserved here: each thread of the blocking pool would keep memory of its own.
+        let mut bytes = Vec::with_capacity(len);
         let read = move || {
-            let len = usize::try_from(sealed.end.saturating_sub(sealed.start))
-                .map_err(std::io::Error::other)?;
-            let mut bytes = vec![0; len];
+            bytes.resize(len, 0);
             read_exact_at(&file, &mut bytes, sealed.start)?;
             Ok::<_, std::io::Error>(Bytes::from(bytes))
         };

@@ -7,6 +7,7 @@ use crate::envelope::Envelope;
 use crate::envelope::Format;
 use crate::error::Error;
 use crate::error::Result;
+use crate::floe;
 use crate::object;
 use crate::oneshot;
 use crate::s3::GetOptions;
@@ -19,6 +20,7 @@ use crate::s3::source::Source;
 #[derive(Clone, Debug)]
 pub struct ObjectHead {
     envelope: Envelope,
+    header: Option<floe::Header>,
     plain_len: u64,
     reply: HeadObjectOutput,
 }
@@ -27,6 +29,11 @@ impl ObjectHead {
     /// The envelope.
     pub fn envelope(&self) -> &Envelope {
         &self.envelope
+    }
+
+    /// The FLOE header, wherever the envelope is; `None` in the one-shot layout.
+    pub fn header(&self) -> Option<&floe::Header> {
+        self.header.as_ref()
     }
 
     /// The plaintext length that the stored length implies; proven only by opening the object.
@@ -77,12 +84,13 @@ impl S3EncryptionClient {
                 Some(header) => object::layout(header, 0, sealed_len)?.plain_len(),
                 None => one_shot_len(&envelope, sealed_len)?,
             };
-            return Ok(ObjectHead { envelope, plain_len, reply });
+            let header = envelope.header().copied();
+            return Ok(ObjectHead { envelope, header, plain_len, reply });
         }
         let (source, _) = Source::open(self.client.clone(), name, options).await?;
         let (envelope, at, header) = read_inline(&source, sealed_len).await?;
         let plain_len = object::layout(&header, at, sealed_len)?.plain_len();
-        Ok(ObjectHead { envelope, plain_len, reply })
+        Ok(ObjectHead { envelope, header: Some(header), plain_len, reply })
     }
 
     pub(super) async fn head(&self, name: &Name, options: &GetOptions) -> Result<HeadObjectOutput> {
