@@ -1,0 +1,31 @@
+# What `.ci/run` runs, one by one.
+
+default: fmt lint test
+
+test:
+    cargo test
+
+fmt:
+    cargo fmt --all --check
+
+lint:
+    cargo clippy --workspace --all-targets -- -D warnings
+
+doc:
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+
+# The second cipher backend, and both at once.
+backends:
+    cargo test -p waxseal --no-default-features --features rust-crypto
+    cargo test -p waxseal --all-features
+
+# Needs cargo-fuzz; TARGET is one of fuzz/fuzz_targets.
+fuzz TARGET SECONDS="60":
+    RUSTC_BOOTSTRAP=1 cargo fuzz run {{TARGET}} -- -max_total_time={{SECONDS}}
+
+# Accept the public API and the worked example of the format as they are.
+bless:
+    WAXSEAL_BLESS=1 cargo test --test public_api --test format_doc
+
+ci:
+    .ci/run
