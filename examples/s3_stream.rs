@@ -7,7 +7,9 @@
 
 use futures_util::StreamExt as _;
 use tokio::io::AsyncBufReadExt as _;
-use waxseal::{Body, EncryptionContext, EnvelopeCipher, KmsKeyring, PutOptions, S3EncryptionClient};
+use waxseal::{
+    Body, EncryptionContext, EnvelopeCipher, KmsKeyring, PutOptions, S3EncryptionClient,
+};
 use waxseal_testkit::LocalAws;
 
 #[tokio::main]

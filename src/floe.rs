@@ -42,6 +42,7 @@ mod layout;
 mod random_access;
 mod segment;
 #[cfg(test)]
+#[allow(clippy::cast_possible_truncation, reason = "lengths of buffers")]
 mod vectors;
 
 pub use decryptor::Decryptor;

@@ -1,14 +1,14 @@
 //! The worked example of `docs/format.md` is what the format gives, and what this crate opens.
 
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
 use std::fmt::Write as _;
 
 use aes_gcm::Aes256Gcm;
 use aes_gcm::KeyInit as _;
 use aes_gcm::aead::Aead as _;
 use aes_gcm::aead::Payload;
-use waxseal::{
-    EncryptionContext, EnvelopeCipher, KeyFile, LocalKeyring, ReadPolicy, SecretKey,
-};
+use waxseal::{EncryptionContext, EnvelopeCipher, KeyFile, LocalKeyring, ReadPolicy, SecretKey};
 
 #[path = "support/reference.rs"]
 mod reference;

@@ -1,5 +1,7 @@
 //! What KMS is asked, what of its replies is believed, and what its errors become.
 
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
 use std::sync::Arc;
 
 use waxseal::{EncryptionContext, EnvelopeCipher, Error, ErrorKind, KmsKeyring};

@@ -4,6 +4,8 @@
 //! what `lib.rs` and `floe.rs` export, with public functions, variants and trait implementations.
 //! `WAXSEAL_BLESS=1 cargo test --test public_api` rewrites the file.
 
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -71,7 +73,12 @@ fn describe(item: &Item, exported: &BTreeSet<String>, lines: &mut BTreeSet<Strin
         Item::Enum(e) if is_public(&e.vis) && is_exported(&e.ident) => {
             lines.insert(format!("enum {}{}", e.ident, derives(&e.attrs)));
             for variant in &e.variants {
-                lines.insert(format!("enum {}::{}{}", e.ident, variant.ident, text(&variant.fields)));
+                lines.insert(format!(
+                    "enum {}::{}{}",
+                    e.ident,
+                    variant.ident,
+                    text(&variant.fields)
+                ));
             }
         }
         Item::Trait(t) if is_public(&t.vis) && is_exported(&t.ident) => {

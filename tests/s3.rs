@@ -3,6 +3,8 @@
 //! In process and over loopback HTTP always; against moto, a server of other people's, where
 //! `WAXSEAL_MOTO` names its endpoint, as CI does.
 
+#![allow(clippy::cast_possible_truncation, clippy::unwrap_used, reason = "a test may")]
+
 #[path = "e2e/suite.rs"]
 mod suite;
 #[path = "e2e/world.rs"]

@@ -1,5 +1,7 @@
 //! What S3 is asked: how often, pinned to what, and what becomes of it when something fails.
 
+#![allow(clippy::cast_possible_truncation, clippy::unwrap_used, reason = "a test may")]
+
 use std::task::Poll;
 
 use aws_sdk_s3::types::ChecksumAlgorithm;

@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::crypto::Backend;
 use crate::crypto::Hash;
 
+#[allow(clippy::duplicate_mod, reason = "shared with the integration tests")]
 #[path = "../../tests/support/vectors.rs"]
 mod vectors;
 

@@ -72,14 +72,13 @@ impl Header {
     }
 }
 
-/// The 10 bytes that name the algorithms and the segment length.
+/// The 10 bytes that name the algorithms, the segment length and the length of the IV.
 pub(super) fn params(segment_len: u32) -> [u8; PARAMS_LEN] {
     let [a, b, c, d] = segment_len.to_be_bytes();
-    [0, 0, a, b, c, d, 0, 0, 0, IV_LEN as u8]
+    [0, 0, a, b, c, d, 0, 0, 0, 32]
 }
 
 /// Bytes of a header.
 pub const HEADER_LEN: usize = 74;
-pub(super) const IV_LEN: usize = 32;
 pub(super) const PARAMS_LEN: usize = 10;
-pub(super) const PARAMS_AND_IV_LEN: usize = PARAMS_LEN + IV_LEN;
+pub(super) const PARAMS_AND_IV_LEN: usize = PARAMS_LEN + 32;

@@ -203,6 +203,7 @@ pub const MAX_SEGMENTS: u64 = 1 << 40;
 pub const MIN_SEGMENT_LEN: u32 = 33;
 
 #[cfg(test)]
+#[allow(clippy::cast_possible_truncation, reason = "small numbers")]
 mod tests {
     use super::*;
     use crate::error::ErrorKind;

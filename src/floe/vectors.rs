@@ -17,22 +17,23 @@ use crate::floe::segment;
 use crate::floe::segment::Position;
 use crate::secret::SecretKey;
 
+#[allow(clippy::duplicate_mod, reason = "shared with the integration tests")]
+#[path = "../../tests/support/vectors.rs"]
+mod files;
 #[path = "../../tests/support/reference.rs"]
 mod reference;
-#[path = "../../tests/support/vectors.rs"]
-mod vectors;
 
 /// Every pair of the specification and of the C++ implementation.
 #[test]
 fn known_answers() {
-    let Some(floe) = vectors::folder("floe") else { return };
+    let Some(floe) = files::folder("floe") else { return };
     let mut seen = 0;
     for folder in ["reference", "snowflakedb_cpp"] {
         for entry in std::fs::read_dir(floe.join(folder)).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_str().unwrap().to_owned();
             let Some(stem) = name.strip_suffix("_ct.txt") else { continue };
-            let read = |path| vectors::hex(&std::fs::read_to_string(path).unwrap());
+            let read = |path| files::hex(&std::fs::read_to_string(path).unwrap());
             let message = read(path.clone());
             let plain = read(path.with_file_name(format!("{stem}_pt.txt")));
             let bits = if stem.ends_with("rotation") { 2 } else { 20 };
@@ -51,8 +52,8 @@ fn known_answers() {
 
 #[test]
 fn generated_messages() {
-    let Some(floe) = vectors::folder("floe") else { return };
-    let file = vectors::json(&floe.join("generated/floe_generated.json"));
+    let Some(floe) = files::folder("floe") else { return };
+    let file = files::json(&floe.join("generated/floe_generated.json"));
     let mut seen = 0;
     for case in file["messages"].as_array().unwrap() {
         let (key, aad) = key_and_aad(case);
@@ -82,6 +83,7 @@ fn generated_messages() {
         assert_eq!(Sha256::digest(&sealed)[..], bytes(case, "ciphertext_sha256"));
         let opened = open_both_ways(&key, &aad, &sealed, message.epoch_bits).unwrap();
         assert_eq!(opened, plain, "{}", case["name"]);
+        assert_eq!(message.decrypt(&sealed).unwrap(), plain, "{}", case["name"]);
         seen += 1;
     }
     assert_eq!(seen, 15 + 15);
@@ -107,8 +109,8 @@ fn sparse_segment(keys: &MessageKeys, message: &reference::Message<'_>, case: &V
 
 #[test]
 fn negatives() {
-    let Some(floe) = vectors::folder("floe") else { return };
-    let file = vectors::json(&floe.join("generated/floe_negative.json"));
+    let Some(floe) = files::folder("floe") else { return };
+    let file = files::json(&floe.join("generated/floe_negative.json"));
     let (mut accepted, mut refused) = (0, 0);
     for case in file["cases"].as_array().unwrap() {
         let (key, aad) = key_and_aad(if case["key"].is_null() { &file } else { case });
@@ -212,5 +214,5 @@ fn key_and_aad(case: &Value) -> (SecretKey, Vec<u8>) {
 }
 
 fn bytes(case: &Value, field: &str) -> Vec<u8> {
-    vectors::hex(case[field].as_str().unwrap())
+    files::hex(case[field].as_str().unwrap())
 }

@@ -110,7 +110,8 @@ impl KeyFile {
     pub fn create(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         let file = self.write_beside(path)?;
-        file.persist_noclobber(path).map(drop).map_err(|e| unwritable(path, e.error))
+        file.persist_noclobber(path).map_err(|e| unwritable(path, e.error))?;
+        sync_folder(path)
     }
 
     /// Replaces the file at `path` in one step.
@@ -121,7 +122,8 @@ impl KeyFile {
     pub fn replace(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         let file = self.write_beside(path)?;
-        file.persist(path).map(drop).map_err(|e| unwritable(path, e.error))
+        file.persist(path).map_err(|e| unwritable(path, e.error))?;
+        sync_folder(path)
     }
 
     /// The id and key that seal.
@@ -156,9 +158,8 @@ impl KeyFile {
 
     /// A private temporary file in the same folder, synced, ready to be renamed.
     fn write_beside(&self, path: &Path) -> Result<tempfile::NamedTempFile> {
-        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let write = || {
-            let mut file = tempfile::NamedTempFile::new_in(folder)?;
+            let mut file = tempfile::NamedTempFile::new_in(folder_of(path))?;
             writeln!(file, "{COMMENT}")?;
             for (id, key) in &self.keys {
                 let mut encoded = Zeroizing::new([0; 43]);
@@ -209,6 +210,23 @@ fn check_private(path: &Path) -> Result<()> {
 #[cfg(not(unix))]
 fn check_private(_: &Path) -> Result<()> {
     Ok(())
+}
+
+/// Makes the new name last: what this key seals must not outlive it in a power cut.
+#[cfg(unix)]
+fn sync_folder(path: &Path) -> Result<()> {
+    let folder = std::fs::File::open(folder_of(path)).and_then(|folder| folder.sync_all());
+    folder.map_err(|e| unwritable(path, e))
+}
+
+/// Other systems do not open folders.
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> Result<()> {
+    Ok(())
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn unreadable(path: &Path, source: std::io::Error) -> Error {

@@ -55,7 +55,7 @@ impl ReadAt for Bytes {
         Ok(self.len() as u64)
     }
 
-    async fn read_at(&self, sealed: Range<u64>) -> Result<Bytes> {
+    async fn read_at(&self, sealed: Range<u64>) -> Result<Self> {
         slice(self, 0, &sealed)
             .ok_or_else(|| Error::invalid_input("the range is outside the stored bytes"))
     }

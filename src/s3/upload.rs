@@ -42,9 +42,9 @@ impl Upload {
         let (tell, told) = oneshot::channel();
         runtime.spawn(async move {
             let reply = request.send().await;
-            let open = reply.map_err(|e| name.failed("CreateMultipartUpload", e)).map(|reply| {
-                OpenUpload { client, name, id: reply.upload_id.unwrap_or_default() }
-            });
+            let open = reply
+                .map_err(|e| name.failed("CreateMultipartUpload", e))
+                .map(|reply| OpenUpload { client, name, id: reply.upload_id.unwrap_or_default() });
             // If nobody listens any more it is dropped here, which aborts it.
             drop(tell.send(open));
         });

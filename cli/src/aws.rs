@@ -1,0 +1,239 @@
+//! AWS clients: the standard chain of configuration, with what must not be left to it.
+//!
+//! Loaded when first asked for, so that what needs no AWS asks it for nothing.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use aws_config::BehaviorVersion;
+use aws_config::ConfigLoader;
+use aws_config::Region;
+use aws_config::SdkConfig;
+use aws_config::default_provider::credentials::DefaultCredentialsChain;
+use aws_config::environment::EnvironmentVariableRegionProvider;
+use aws_config::identity::IdentityCache;
+use aws_config::imds;
+use aws_config::imds::region::ImdsRegionProvider;
+use aws_config::meta::region::RegionProviderChain;
+use aws_config::profile::ProfileFileRegionProvider;
+use aws_config::provider_config::ProviderConfig;
+use aws_sdk_kms::config::ConfigBag;
+use aws_sdk_kms::config::Intercept;
+use aws_sdk_kms::config::RuntimeComponents;
+use aws_sdk_kms::config::SharedHttpClient;
+use aws_sdk_kms::config::interceptors::BeforeTransmitInterceptorContextRef;
+use aws_sdk_kms::error::BoxError;
+use aws_sdk_s3::config::RequestChecksumCalculation;
+use aws_sdk_s3::config::ResponseChecksumValidation;
+use aws_smithy_http_client::tls;
+use aws_types::service_config::ServiceConfigKey;
+use tokio::sync::OnceCell;
+
+use crate::args::AwsArgs;
+use crate::exit::Code;
+use crate::exit::Failure;
+
+/// Makes clients of one configuration.
+#[derive(Debug)]
+pub(crate) struct Aws {
+    args: AwsArgs,
+    config: OnceCell<SdkConfig>,
+}
+
+impl Aws {
+    pub(crate) fn new(args: AwsArgs) -> Self {
+        Self { args, config: OnceCell::new() }
+    }
+
+    /// # Errors
+    ///
+    /// `Code::Key` if no Region is set.
+    pub(crate) async fn kms(&self) -> Result<aws_sdk_kms::Client, Failure> {
+        let config = self.config(Code::Key).await?;
+        let config = aws_sdk_kms::config::Builder::from(config).interceptor(NoPlainHttp);
+        Ok(aws_sdk_kms::Client::from_conf(config.build()))
+    }
+
+    /// # Errors
+    ///
+    /// `Code::Store` if no Region is set.
+    pub(crate) async fn s3(&self) -> Result<aws_sdk_s3::Client, Failure> {
+        let config = self.config(Code::Store).await?;
+        let mut builder = aws_sdk_s3::config::Builder::from(config);
+        if has_own_s3_endpoint(config) {
+            // Other servers know neither bucket host names nor the newer checksums.
+            builder = builder
+                .force_path_style(true)
+                .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+                .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
+        }
+        Ok(aws_sdk_s3::Client::from_conf(builder.build()))
+    }
+
+    async fn config(&self, code: Code) -> Result<&SdkConfig, Failure> {
+        let config = self.config.get_or_init(|| load(&self.args)).await;
+        match config.region() {
+            None => Err(Failure::new(code, "no AWS Region is set")
+                .remedy("give --region, or set AWS_REGION or `region` in the profile")),
+            // It becomes part of a host name.
+            Some(region) if !is_region(region.as_ref()) => {
+                Err(Failure::usage(format!("{:?} is not an AWS Region", region.as_ref()))
+                    .remedy("a Region looks like eu-west-1"))
+            }
+            Some(_) => Ok(config),
+        }
+    }
+}
+
+async fn load(args: &AwsArgs) -> SdkConfig {
+    let http = aws_smithy_http_client::Builder::new()
+        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))
+        .build_https();
+    let provider = ProviderConfig::default().with_http_client(http.clone());
+    let region = region_chain(args, &provider);
+    let mut credentials = DefaultCredentialsChain::builder()
+        .configure(provider.clone())
+        .imds_client(imds_client(&provider))
+        .region(region_chain(args, &provider));
+    if let Some(profile) = &args.profile {
+        credentials = credentials.profile_name(profile);
+    }
+    let mut loader = base(http)
+        .region(region)
+        .credentials_provider(credentials.build().await)
+        .identity_cache(IdentityCache::lazy().build()); // one for KMS and S3
+    if let Some(profile) = &args.profile {
+        loader = loader.profile_name(profile);
+    }
+    if let Some(url) = &args.endpoint_url {
+        loader = loader.endpoint_url(url);
+    }
+    loader.load().await
+}
+
+fn base(http: SharedHttpClient) -> ConfigLoader {
+    aws_config::defaults(BehaviorVersion::latest()).http_client(http)
+}
+
+/// As the SDK's own, but that the instance metadata service is not waited for so long.
+fn region_chain(args: &AwsArgs, provider: &ProviderConfig) -> RegionProviderChain {
+    let mut profile = ProfileFileRegionProvider::builder();
+    if let Some(name) = &args.profile {
+        profile = profile.profile_name(name);
+    }
+    let imds = ImdsRegionProvider::builder()
+        .configure(provider)
+        .imds_client(imds_client(provider))
+        .build();
+    RegionProviderChain::first_try(args.region.clone().map(Region::new))
+        .or_else(EnvironmentVariableRegionProvider::new())
+        .or_else(profile.build())
+        .or_else(imds)
+}
+
+/// Where there is an instance metadata service it answers in milliseconds; elsewhere nobody does.
+fn imds_client(provider: &ProviderConfig) -> imds::Client {
+    imds::Client::builder()
+        .configure(provider)
+        .max_attempts(1)
+        .connect_timeout(Duration::from_secs(1))
+        .read_timeout(Duration::from_secs(1))
+        .operation_timeout(Duration::from_secs(2))
+        .build()
+}
+
+/// Whether S3 is somewhere else than its Region says, by argument, environment or profile.
+fn has_own_s3_endpoint(config: &SdkConfig) -> bool {
+    let key = ServiceConfigKey::builder()
+        .service_id("S3")
+        .env("AWS_ENDPOINT_URL")
+        .profile("endpoint_url")
+        .build();
+    let own = |key| config.service_config()?.load_config(key);
+    config.endpoint_url().is_some() || key.is_ok_and(|key| own(key).is_some())
+}
+
+fn is_region(text: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    (1..=63).contains(&text.len()) && text.bytes().all(allowed)
+}
+
+/// Refuses KMS requests in clear, whatever set the endpoint: their replies hold data keys.
+#[derive(Debug)]
+struct NoPlainHttp;
+
+impl Intercept for NoPlainHttp {
+    fn name(&self) -> &'static str {
+        "NoPlainHttp"
+    }
+
+    fn read_before_transmit(
+        &self,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let uri = context.request().uri();
+        if uri.starts_with("https://") || is_loopback(uri) {
+            Ok(())
+        } else {
+            Err(PLAIN_HTTP.into())
+        }
+    }
+}
+
+/// Whether a URL leads to this machine, by its text alone: no name is looked up.
+fn is_loopback(url: &str) -> bool {
+    let Some((_, rest)) = url.split_once("://") else { return false };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((host, _)) => host,
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    !authority.contains('@')
+        && (host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback()))
+}
+
+/// The text of that refusal.
+pub(crate) const PLAIN_HTTP: &str = "KMS is not asked over plain http:// except on this machine";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_is_loopback() {
+        for url in [
+            "http://127.0.0.1",
+            "http://127.8.9.1:4566/x",
+            "http://localhost:1/",
+            "http://[::1]:80/",
+        ] {
+            assert!(is_loopback(url), "{url}");
+        }
+        for url in [
+            "http://127.0.0.1.evil.example/",
+            "http://127.0.0.1@evil.example/",
+            "http://localhost@evil.example/",
+            "http://localhost.evil.example/",
+            "http://evil.example/127.0.0.1",
+            "http://evil.example?127.0.0.1",
+            "http://10.0.0.1/",
+            "http://0.0.0.0/",
+            "http://[::2]/",
+            "http://127.1/",
+            "http://",
+            "127.0.0.1",
+        ] {
+            assert!(!is_loopback(url), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_region_cannot_lead_to_another_host() {
+        assert!(is_region("eu-west-1"));
+        for bad in ["", "x@evil.example/", "a.b", "A", "a/b", "a#"] {
+            assert!(!is_region(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! The command as its users see it: a process with arguments, pipes, files, signals and codes.
+
+// Clippy exempts tests, but not the functions they share.
+#![allow(clippy::unwrap_used)]
+#![cfg(unix)]
+
+mod aws_errors;
+mod files;
+mod keys;
+mod outputs;
+mod ranges;
+mod s3;
+mod signals;
+mod support;
+mod terminal;
+mod usage;

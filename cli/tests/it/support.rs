@@ -1,0 +1,212 @@
+//! A home of its own for each test, and a KMS and S3 on loopback for those that want them.
+
+use std::ffi::OsStr;
+use std::io::Write as _;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Child;
+use std::process::Command;
+use std::process::Output;
+use std::process::Stdio;
+use std::time::Duration;
+use std::time::Instant;
+
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use waxseal_testkit::ACCESS_KEY_ID;
+use waxseal_testkit::LocalAws;
+use waxseal_testkit::REGION;
+use waxseal_testkit::SECRET_ACCESS_KEY;
+use waxseal_testkit::Server;
+
+/// A user with an empty home, in an empty folder.
+pub(crate) struct User {
+    folder: TempDir,
+    /// Variables besides the ones that every test has.
+    env: Vec<(String, String)>,
+}
+
+impl User {
+    pub(crate) fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        for name in ["home", "config", "work"] {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        Self { folder, env: vec![] }
+    }
+
+    pub(crate) fn set(&mut self, name: &str, value: impl Into<String>) {
+        self.env.push((name.to_owned(), value.into()));
+    }
+
+    /// A path in the folder where commands run.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join("work").join(name)
+    }
+
+    pub(crate) fn default_keys(&self) -> PathBuf {
+        self.folder.path().join("config/waxseal/keys")
+    }
+
+    pub(crate) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        std::fs::write(self.path(name), bytes).unwrap();
+    }
+
+    pub(crate) fn read(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.path(name)).unwrap()
+    }
+
+    /// What is in the folder, hidden files too, sorted.
+    pub(crate) fn files(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.path("")).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    pub(crate) fn command(&self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_waxseal"));
+        command
+            .args(args)
+            .env_clear()
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env("HOME", self.folder.path().join("home"))
+            .env("XDG_CONFIG_HOME", self.folder.path().join("config"))
+            .envs(self.env.iter().cloned())
+            .current_dir(self.path(""))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs a command line, split at spaces, with nothing on standard input.
+    pub(crate) fn run(&self, line: &str) -> Ran {
+        self.command(line.split(' ')).output().unwrap().into()
+    }
+
+    /// Runs a command line with `input` on standard input.
+    pub(crate) fn run_with(&self, line: &str, input: &[u8]) -> Ran {
+        let mut child = self.command(line.split(' ')).stdin(Stdio::piped()).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        std::thread::scope(|scope| {
+            // A command that refuses leaves without reading.
+            scope.spawn(move || drop(stdin.write_all(input)));
+            child.wait_with_output().unwrap().into()
+        })
+    }
+
+    /// Seals `plain` into the file `name`.
+    pub(crate) fn seal(&self, name: &str, plain: &[u8]) {
+        self.run_with(&format!("seal -o {name}"), plain).succeeds();
+    }
+}
+
+/// What a command did.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: String,
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        Self { code: output.status.code(), stdout: output.stdout, stderr }
+    }
+}
+
+impl Ran {
+    #[track_caller]
+    pub(crate) fn succeeds(self) -> Self {
+        assert_eq!(self.code, Some(0), "{}", self.stderr);
+        self
+    }
+
+    /// Failed with this code, a message that has all of `parts`, and a remedy.
+    #[track_caller]
+    pub(crate) fn fails(self, code: i32, parts: &[&str]) -> Self {
+        assert_eq!(self.code, Some(code), "{}", self.stderr);
+        assert!(self.stderr.starts_with("waxseal: "), "{}", self.stderr);
+        assert!(self.stderr.contains("\n  remedy: "), "{}", self.stderr);
+        for part in parts {
+            assert!(self.stderr.contains(part), "no {part:?} in: {}", self.stderr);
+        }
+        self
+    }
+}
+
+/// KMS and S3 on one loopback port.
+pub(crate) struct Aws {
+    pub(crate) services: LocalAws,
+    /// The ARN of `alias/demo`.
+    pub(crate) key: String,
+    server: Server,
+    _runtime: Runtime,
+}
+
+impl Aws {
+    /// With the key `alias/demo` and the bucket `demo`.
+    pub(crate) fn start() -> Self {
+        let runtime = Runtime::new().unwrap();
+        let services = runtime.block_on(LocalAws::start()).unwrap();
+        let server = runtime.block_on(services.serve()).unwrap();
+        let key = services.create_key("alias/demo");
+        services.create_bucket("demo");
+        Self { services, key, server, _runtime: runtime }
+    }
+
+    /// Someone whose environment leads here.
+    pub(crate) fn user(&self) -> User {
+        let mut user = User::new();
+        user.set("AWS_ENDPOINT_URL", self.server.endpoint());
+        user.set("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID);
+        user.set("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY);
+        user.set("AWS_REGION", REGION);
+        user.set("AWS_MAX_ATTEMPTS", "1");
+        user
+    }
+
+    pub(crate) fn endpoint(&self) -> String {
+        self.server.endpoint()
+    }
+}
+
+/// Waits until `reached`, which must happen soon.
+#[track_caller]
+pub(crate) fn wait_until(what: &str, mut reached: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !reached() {
+        assert!(Instant::now() < deadline, "never happened: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Waits for a process, which must end soon.
+#[track_caller]
+pub(crate) fn wait_for(mut child: Child) -> Ran {
+    wait_until("the command ends", || child.try_wait().unwrap().is_some());
+    child.wait_with_output().unwrap().into()
+}
+
+/// Bytes that are not all the same.
+pub(crate) fn bytes(len: usize) -> Vec<u8> {
+    (0..len).map(|i| u8::try_from(i * 7 % 251).unwrap()).collect()
+}
+
+pub(crate) fn mode(path: impl AsRef<Path>) -> u32 {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+pub(crate) fn set_mode(path: impl AsRef<Path>, mode: u32) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// Says on standard error, past the harness's capture, that something was not tested.
+pub(crate) fn not_tested(what: &str) {
+    let _ = writeln!(std::io::stderr(), "\n*** NOT TESTED HERE: {what} ***");
+}
