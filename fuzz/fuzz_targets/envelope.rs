@@ -21,6 +21,7 @@ use waxseal_fuzz::edited;
 #[derive(Arbitrary, Debug)]
 enum Input<'a> {
     Bytes { prefix: u16, bytes: &'a [u8] },
+    Lines { len: u32, lines: Vec<(Name<'a>, &'a str)> },
     EditedBytes { prefix: u16, edits: Vec<Edit> },
     Entries(Vec<(Name<'a>, &'a str)>),
     EditedEntries { layout: Layout, sample: u8, changes: Vec<Change<'a>> },
@@ -50,6 +51,16 @@ struct Change<'a> {
 
 fuzz_target!(|input: Input<'_>| match input {
     Input::Bytes { prefix, bytes } => inline(bytes, prefix.into()),
+    Input::Lines { len, lines } => {
+        let lines = lines.iter().map(|(name, value)| {
+            let name = name.text();
+            format!("{} {value}\n", name.strip_prefix("waxseal-").unwrap_or(&name))
+        });
+        let mut text = format!("waxseal {len}\n{}", lines.collect::<String>()).into_bytes();
+        text.resize(text.len().max((len as usize).min(64 << 10)), b'.');
+        *text.last_mut().unwrap() = b'\n';
+        inline(&text, text.len());
+    }
     Input::EditedBytes { prefix, edits } => {
         let sample = Sample::pick(Layout::Inline, 0);
         let edited = edited(Layout::Inline, sample, &edits);

@@ -1,19 +1,15 @@
 //! Any file as a key file: no panic, and one that loads has 1 to 64 keys that are kept.
 //!
-//! What was loaded, written again and loaded again is the same keys in the same order. Needs a
-//! folder for temporary files; set `TMPDIR` to one in memory.
+//! What was loaded, written again and loaded again is the same keys in the same order. Written
+//! means synced: run with `TMPDIR` in memory.
 
 #![no_main]
 
-use std::io::Seek as _;
 use std::io::Write as _;
-use std::sync::LazyLock;
-use std::sync::Mutex;
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use tempfile::NamedTempFile;
-use tempfile::TempPath;
 use waxseal::ErrorKind;
 use waxseal::KeyFile;
 
@@ -31,9 +27,8 @@ enum Line<'a> {
 }
 
 fuzz_target!(|input: Input<'_>| {
-    static FILE: LazyLock<Mutex<NamedTempFile>> = LazyLock::new(|| Mutex::new(empty()));
-    let mut file = FILE.lock().unwrap();
-    write(&mut file, &input.bytes());
+    let mut file = NamedTempFile::new().unwrap();
+    file.write_all(&input.bytes()).unwrap();
     let keys = match KeyFile::load(file.path()) {
         Ok(keys) => keys,
         Err(error) => return assert_eq!(error.kind(), ErrorKind::Format),
@@ -41,9 +36,8 @@ fuzz_target!(|input: Input<'_>| {
     assert!((1..=64).contains(&keys.iter().count()));
     assert_eq!(keys.iter().next().unwrap().0, keys.current().0);
 
-    let copy: TempPath = empty().into_temp_path();
-    keys.replace(&copy).unwrap();
-    let again = KeyFile::load(&copy).unwrap();
+    keys.replace(file.path()).unwrap();
+    let again = KeyFile::load(file.path()).unwrap();
     let exposed = |keys: &KeyFile| -> Vec<_> {
         keys.iter().map(|(id, key)| (id.to_owned(), *key.expose())).collect()
     };
@@ -71,16 +65,6 @@ impl Line<'_> {
             Self::Good(id) => format!("waxseal-key/1 {id} {}\n", "A".repeat(43)).into_bytes(),
         }
     }
-}
-
-fn empty() -> NamedTempFile {
-    NamedTempFile::new().expect("temporary files can be made")
-}
-
-fn write(file: &mut NamedTempFile, bytes: &[u8]) {
-    file.as_file().set_len(0).unwrap();
-    file.rewind().unwrap();
-    file.write_all(bytes).unwrap();
 }
 
 const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";

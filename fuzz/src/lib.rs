@@ -103,6 +103,8 @@ pub enum At {
 pub enum Edit {
     /// Flips bits of one byte.
     Flip(At, u8),
+    /// Makes the segment here the final one, of this length, or an internal one.
+    Mark(At, Option<u8>),
     /// Inserts, removes or overwrites.
     Replace {
         /// What goes.
@@ -131,6 +133,12 @@ pub fn edited(layout: Layout, sample: &Sample, edits: &[Edit]) -> Bytes {
                 let at = offset(*at, body_at, stored.len());
                 if let Some(byte) = stored.get_mut(at) {
                     *byte ^= bits;
+                }
+            }
+            Edit::Mark(at, len) => {
+                let at = offset(*at, body_at, stored.len());
+                if let Some(prefix) = stored[at..].first_chunk_mut() {
+                    *prefix = len.map_or(u32::MAX, u32::from).to_be_bytes();
                 }
             }
             Edit::Replace { old, new } => {

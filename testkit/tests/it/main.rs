@@ -5,6 +5,7 @@
 
 mod faults;
 mod kms;
+mod multipart;
 mod record;
 mod s3;
 mod transport;
