@@ -21,7 +21,7 @@ backends:
 
 # Needs cargo-fuzz; TARGET is one of fuzz/fuzz_targets.
 fuzz TARGET SECONDS="60":
-    RUSTC_BOOTSTRAP=1 cargo fuzz run {{TARGET}} -- -max_total_time={{SECONDS}}
+    RUSTC_BOOTSTRAP=1 cargo fuzz run {{TARGET}} -- -max_total_time={{SECONDS}} -rss_limit_mb=1024 -malloc_limit_mb=64
 
 # Accept the public API and the worked example of the format as they are.
 bless:

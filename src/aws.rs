@@ -34,6 +34,8 @@ impl Failure {
         if let Some(id) = answer.err().request_id() {
             text = format!("{text} (request id {id})");
         }
+        // Nothing that a server says may forge a line of a log or terminal.
+        let text = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         Self { code, text }
     }
 }

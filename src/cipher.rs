@@ -23,6 +23,7 @@ use crate::envelope::Format;
 use crate::envelope::Location;
 use crate::envelope::Placement;
 use crate::error::Error;
+use crate::error::ErrorKind;
 use crate::error::Result;
 use crate::floe;
 use crate::keyring::Keyring;
@@ -125,8 +126,8 @@ impl EnvelopeCipher {
     ///
     /// # Errors
     ///
-    /// `Format` if they are not a sealed object that the policy accepts; `Authentication` if they
-    /// were altered or cut, or sealed under another key or context; `KeyAccess` or `Keyring` if
+    /// `Format` if they are not a sealed object that policy and binding accept; `Authentication` if
+    /// they were altered or cut, or sealed under another key or context; `KeyAccess` or `Keyring` if
     /// the keyring does not unwrap the data key.
     ///
     /// # Cancel safety
@@ -273,7 +274,11 @@ impl EnvelopeCipher {
         }
         self.policy.check_written_segment_len(self.segment_len)?;
         let unkeyed = Envelope::floe(&self.binding, context.clone(), None, vec![]);
-        let aad = unkeyed.aad(&self.binding, location)?; // before a key is made for nothing
+        // Before a key is made for nothing.
+        let aad = unkeyed.aad(&self.binding, location).map_err(|e| match e.kind() {
+            ErrorKind::Format => Error::invalid_input("this binding needs a place in S3"),
+            _ => e,
+        })?;
         let (key, wrapped) = self.keyring.generate_data_key(context).await?.into_parts();
         let encryptor = floe::Encryptor::new(&key, &aad, self.segment_len)?;
         Ok((Envelope::floe(&self.binding, context.clone(), None, wrapped), encryptor))
@@ -291,21 +296,26 @@ impl EnvelopeCipher {
         floe::Decryptor::new(&key, &aad, header)
     }
 
-    /// Checks everything that needs no key, then asks the keyring for it.
+    /// The data key and AAD of a FLOE object.
     async fn unlock(
         &self,
         envelope: &Envelope,
         context: &EncryptionContext,
         location: Option<Location<'_>>,
     ) -> Result<(SecretKey, Vec<u8>)> {
-        self.policy.check(envelope, context)?;
+        let aad = envelope.aad(&self.binding, location)?;
+        Ok((self.unwrap(envelope, context).await?, aad))
+    }
+
+    /// Checks everything that needs no key, then asks the keyring for it.
+    async fn unwrap(&self, envelope: &Envelope, given: &EncryptionContext) -> Result<SecretKey> {
+        self.policy.check(envelope, given)?;
         if self.binding != Binding::None && !envelope.is_bound_as(&self.binding) {
             return Err(Error::format("the object is not bound as this cipher demands"));
         }
-        let aad = envelope.aad(&self.binding, location)?;
-        let stored = envelope.context().unwrap_or(context);
-        let key = self.keyring.unwrap_data_key(envelope.wrapped_keys(), stored).await?;
-        Ok((key, aad))
+        // The one-shot layout stores no context: what the caller gives is all there is.
+        let context = envelope.context().unwrap_or(given);
+        self.keyring.unwrap_data_key(envelope.wrapped_keys(), context).await
     }
 }
 

@@ -187,11 +187,14 @@ impl Envelope {
         }
     }
 
+    /// Whether an object moved from one place to another would still open.
     #[cfg(feature = "s3")]
-    /// Whether the object is bound to its key, so that a copy under another name will not open.
-    pub(crate) fn is_bound_to_location(&self) -> bool {
-        use binding::Mode::{BucketAndKey, Key};
-        matches!(&self.content, Content::Floe { binding: Key | BucketAndKey, .. })
+    pub(crate) fn can_move(&self, from: Location<'_>, to: Location<'_>) -> bool {
+        match &self.content {
+            Content::Floe { binding: binding::Mode::Key, .. } => from.key == to.key,
+            Content::Floe { binding: binding::Mode::BucketAndKey, .. } => from == to,
+            Content::Floe { .. } | Content::OneShot => true,
+        }
     }
 
     /// The metadata entries to store beside the body.

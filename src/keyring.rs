@@ -44,8 +44,8 @@ pub trait Keyring: fmt::Debug + Send + Sync {
     /// Unwraps the data key that every one of `wrapped` holds.
     ///
     /// `wrapped` comes from storage: its fields only say what to look for among the wrapping keys
-    /// that this keyring is configured with. There are 1 to 16 of them, unless the reader's
-    /// [`ReadPolicy`](crate::ReadPolicy) says otherwise.
+    /// that this keyring is configured with. There are 1 to 16 of them, or fewer if the
+    /// reader's [`ReadPolicy`](crate::ReadPolicy) says so.
     ///
     /// # Errors
     ///

@@ -27,6 +27,7 @@ use aws_sdk_s3::operation::RequestId;
 use crate::aws::Failure;
 use crate::cipher::EnvelopeCipher;
 use crate::context::EncryptionContext;
+use crate::envelope::Location;
 use crate::envelope::Placement;
 use crate::error::Error;
 use crate::error::ErrorKind;
@@ -78,7 +79,7 @@ impl S3EncryptionClient {
         Self { placement, ..self }
     }
 
-    /// Sets the least length of an uploaded part in bytes, 5 MiB to 5 GiB as S3 demands.
+    /// Sets the least length of an uploaded part in bytes, 5 MiB to about 5 GiB as S3 demands.
     ///
     /// It is also the threshold: what seals to less goes up in one request. Parts are made larger
     /// where an object would otherwise need more than 10,000: at once if its length is known,
@@ -161,6 +162,12 @@ impl Name {
     }
 }
 
+impl Name {
+    fn location(&self) -> Location<'_> {
+        Location { bucket: &self.bucket, key: &self.key }
+    }
+}
+
 impl std::fmt::Display for Name {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "s3://{}/{}", self.bucket, self.key)
@@ -168,4 +175,5 @@ impl std::fmt::Display for Name {
 }
 
 const MIN_PART_LEN: usize = 5 << 20;
-const MAX_PART_LEN: usize = 5 << 30;
+/// S3's 5 GiB, less room for the header and for the segment that completes a part.
+const MAX_PART_LEN: usize = (5 << 30) - (32 << 20);

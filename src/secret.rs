@@ -39,7 +39,7 @@ use crate::error::Result;
 pub struct SecretKey(Secret<32>);
 
 impl SecretKey {
-    /// Draws a new key from the system's randomness.
+    /// Draws a new random key.
     ///
     /// # Errors
     ///

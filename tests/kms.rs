@@ -4,7 +4,9 @@
 
 use std::sync::Arc;
 
-use waxseal::{EncryptionContext, EnvelopeCipher, Error, ErrorKind, KmsKeyring};
+use waxseal::{
+    EncryptionContext, EnvelopeCipher, Error, ErrorKind, Keyring as _, KmsKeyring, WrappedKey,
+};
 use waxseal_testkit::{Fault, LocalAws};
 
 struct World {
@@ -126,6 +128,51 @@ async fn a_reply_with_another_key_or_length_is_refused() {
     let error = world.open(&world.arn, &sealed).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Authentication);
     assert!(world.open(&world.arn, &sealed).await.is_ok());
+}
+
+/// A reply that does not parse may hold the key all the same: no error keeps it.
+#[tokio::test]
+async fn a_broken_reply_leaves_no_key_in_the_error() {
+    let world = World::start().await;
+    let key = "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY=";
+    let body = format!(r#"{{"Plaintext":"{key}","KeyId":"{}","CiphertextBlob":"!"}}"#, world.arn);
+    let content_type = "application/x-amz-json-1.1";
+    for operation in ["GenerateDataKey", "Decrypt"] {
+        let body = if operation == "Decrypt" { format!("{body} }}") } else { body.clone() };
+        world.aws.fail(operation, 10, Fault::Reply { status: 200, content_type, body });
+    }
+    let sealing = world.cipher(&world.arn).seal(b"x", &world.context).await.unwrap_err();
+    world.aws.clear_faults();
+    let sealed = world.sealed().await;
+    let body = format!("{body} }}");
+    world.aws.fail("Decrypt", 10, Fault::Reply { status: 200, content_type, body });
+    let opening = world.open(&world.arn, &sealed).await.unwrap_err();
+    for error in [sealing, opening] {
+        let mut text = format!("{error:?} {error}");
+        let mut source = std::error::Error::source(&error);
+        while let Some(error) = source {
+            text += &format!("{error:?} {error}");
+            source = error.source();
+        }
+        assert!(!text.contains(&key[..8]), "{text}");
+        assert!(text.contains(&world.arn), "{text}");
+    }
+}
+
+/// More bytes than KMS takes are altered bytes, and do not keep a good key from being tried.
+#[tokio::test]
+async fn an_oversized_wrapped_key_costs_no_call() {
+    let world = World::start().await;
+    let keyring = KmsKeyring::new(world.aws.kms(), &world.arn);
+    let good = keyring.generate_data_key(&world.context).await.unwrap();
+    let huge = WrappedKey::new("aws-kms", &*world.arn, vec![1; 7000]).unwrap();
+    world.aws.reset_calls();
+    let refused = keyring.unwrap_data_key(std::slice::from_ref(&huge), &world.context).await;
+    assert_eq!(refused.err().map(|e| e.kind()), Some(ErrorKind::Authentication));
+    assert_eq!(world.aws.calls().len(), 0);
+    let both = [huge, good.wrapped()[0].clone()];
+    let key = keyring.unwrap_data_key(&both, &world.context).await;
+    assert!(key.is_ok_and(|key| key.expose() == good.key().expose()));
 }
 
 #[tokio::test]

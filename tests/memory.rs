@@ -53,6 +53,11 @@ async fn memory_does_not_grow_with_the_object_nor_with_what_it_claims() {
     let [sealing, opening] = use_streams(SMALL, &paths[0].1, &cipher().segment_len(1 << 20)).await;
     assert!(sealing < 5 * MIB && opening < 5 * MIB, "{sealing}, {opening}");
 
+    // Bytes: the result, made once at its size, and a segment's worth.
+    let plain = vec![7; SMALL];
+    let sealing = measure(async { drop(cipher().seal(&plain, &context()).await.unwrap()) }).await;
+    assert!(sealing < SMALL + MIB, "sealing {SMALL} bytes in memory took {sealing}");
+
     read_at_random(&paths[1].1).await;
     forged_lengths_reserve_nothing().await;
 }

@@ -235,6 +235,13 @@ async fn a_lost_reply_to_the_completion_is_still_a_success() {
     let output = world.put(plain(12 * MIB)).await.unwrap();
     assert!(output.etag().is_some());
     assert!(world.read().await.unwrap() == plain(12 * MIB));
+
+    // A small object too, whose request, sent again, finds the object that it made.
+    world.client.delete_object("bucket", "k").await.unwrap();
+    world.aws.fail("PutObject", 1, Fault::LoseReply);
+    let put = world.client.put_object("bucket", "k", "small", &world.context);
+    put.options(PutOptions::new().if_none_match()).send().await.unwrap();
+    assert_eq!(&world.read().await.unwrap()[..], b"small");
 }
 
 #[tokio::test]

@@ -173,12 +173,22 @@ impl KeyArgs {
 }
 
 impl SegmentArgs {
+    /// Whether it was left as it is.
+    pub(crate) fn is_default(&self) -> bool {
+        self.segment_size == 64 << 10
+    }
+
     pub(crate) fn apply(self, cipher: EnvelopeCipher) -> EnvelopeCipher {
         cipher.segment_len(self.segment_size)
     }
 }
 
 impl ReadArgs {
+    /// Whether every stored pair must have been given.
+    pub(crate) fn exact_context(&self) -> bool {
+        self.exact_context
+    }
+
     pub(crate) fn apply(self, cipher: EnvelopeCipher) -> EnvelopeCipher {
         cipher.read_policy(ReadPolicy::default().exact_context(self.exact_context))
     }

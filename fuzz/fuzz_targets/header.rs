@@ -1,8 +1,9 @@
 //! Any header, any lengths: no panic, and what is accepted is consistent.
 //!
-//! A header that parses is the bytes it was parsed from. A layout made from the length of a body
-//! has that length; its final segment and every span lie within the body; a span's plaintext
-//! places are within the bytes it fetches and add up to the range.
+//! A header that parses is the bytes it was parsed from. The layout of a plaintext is that of its
+//! body. A layout made from the length of a body has that length; its final segment and every span
+//! lie within the body; a span's plaintext places are within the bytes it fetches and add up to the
+//! range.
 
 #![no_main]
 
@@ -24,6 +25,12 @@ struct Input<'a> {
 
 fuzz_target!(|input: Input<'_>| {
     headers(input.header, input.segment_len);
+    for plain_len in [input.plain.0, input.plain.1] {
+        if let Ok(layout) = Layout::of_plaintext(input.segment_len, plain_len) {
+            assert_eq!(layout.plain_len(), plain_len);
+            assert_eq!(Layout::of_body(input.segment_len, layout.body_len()).unwrap(), layout);
+        }
+    }
     layouts(&input);
 });
 

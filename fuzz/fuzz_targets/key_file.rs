@@ -1,10 +1,11 @@
 //! Any file as a key file: no panic, and one that loads has 1 to 64 keys that are kept.
 //!
-//! What was loaded, written again and loaded again is the same keys in the same order. Written
-//! means synced: run with `TMPDIR` in memory.
+//! Ids differ and are 1 to 64 of `a-z`, `0-9` and `-`. What was loaded, written again and loaded
+//! again is the same keys in the same order. Written means synced: run with `TMPDIR` in memory.
 
 #![no_main]
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 
 use arbitrary::Arbitrary;
@@ -35,6 +36,10 @@ fuzz_target!(|input: Input<'_>| {
     };
     assert!((1..=64).contains(&keys.iter().count()));
     assert_eq!(keys.iter().next().unwrap().0, keys.current().0);
+    let ids: BTreeSet<_> = keys.iter().map(|(id, _)| id).collect();
+    assert_eq!(ids.len(), keys.iter().count());
+    let allowed = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-');
+    assert!(ids.iter().all(|id| (1..=64).contains(&id.len()) && id.bytes().all(allowed)));
 
     keys.replace(file.path()).unwrap();
     let again = KeyFile::load(file.path()).unwrap();

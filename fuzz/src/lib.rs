@@ -92,7 +92,7 @@ impl Sample {
 pub enum At {
     /// This many bytes from the start.
     Byte(u16),
-    /// Where this segment begins.
+    /// Where this segment begins, or the last one ends; counted in circles.
     Segment(u8),
     /// The end.
     End,
@@ -103,8 +103,10 @@ pub enum At {
 pub enum Edit {
     /// Flips bits of one byte.
     Flip(At, u8),
-    /// Makes the segment here the final one, of this length, or an internal one.
-    Mark(At, Option<u8>),
+    /// Makes the segment here look final, or else internal.
+    Mark(At, bool),
+    /// Removes everything from here on.
+    Cut(At),
     /// Inserts, removes or overwrites.
     Replace {
         /// What goes.
@@ -135,12 +137,14 @@ pub fn edited(layout: Layout, sample: &Sample, edits: &[Edit]) -> Bytes {
                     *byte ^= bits;
                 }
             }
-            Edit::Mark(at, len) => {
+            Edit::Mark(at, is_final) => {
                 let at = offset(*at, body_at, stored.len());
+                let len = SEGMENT_LEN.min((stored.len() - at) as u32);
                 if let Some(prefix) = stored[at..].first_chunk_mut() {
-                    *prefix = len.map_or(u32::MAX, u32::from).to_be_bytes();
+                    *prefix = if *is_final { len } else { u32::MAX }.to_be_bytes();
                 }
             }
+            Edit::Cut(at) => stored.truncate(offset(*at, body_at, stored.len())),
             Edit::Replace { old, new } => {
                 let old = range(*old, body_at, stored.len());
                 stored.splice(old, new.iter().copied());
@@ -182,7 +186,7 @@ pub fn context() -> EncryptionContext {
 
 fn samples(layout: Layout) -> Vec<Sample> {
     // Multiples of 37 differ, so no two samples have a byte in common at any place.
-    let plain = |number: u8, len: u16| (0..len).map(|i| number * 37 ^ (i % 251) as u8).collect();
+    let plain = |number: u8, len: u16| (0..len).map(|i| (number * 37) ^ (i % 251) as u8).collect();
     (0..).zip(LENS).map(|(number, len)| Sample::seal(layout, plain(number, len))).collect()
 }
 
@@ -194,7 +198,11 @@ fn range((a, b): (At, At), body_at: usize, len: usize) -> std::ops::Range<usize>
 fn offset(at: At, body_at: usize, len: usize) -> usize {
     match at {
         At::Byte(at) => usize::from(at).min(len),
-        At::Segment(index) => (body_at + usize::from(index) * SEGMENT_LEN as usize).min(len),
+        At::Segment(index) => {
+            let segment_len = SEGMENT_LEN as usize;
+            let segments = len.saturating_sub(body_at).div_ceil(segment_len);
+            (body_at + usize::from(index) % (segments + 1) * segment_len).min(len)
+        }
         At::End => len,
     }
 }

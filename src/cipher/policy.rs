@@ -63,7 +63,7 @@ impl ReadPolicy {
         Self { exact_context, ..self }
     }
 
-    /// Accepts at most this many wrapped keys, 1 to 16: each may cost a call to open.
+    /// Accepts at most this many wrapped keys; an envelope holds 1 to 16. Each may cost a call.
     #[must_use]
     pub fn max_wrapped_keys(self, max_wrapped_keys: usize) -> Self {
         Self { max_wrapped_keys, ..self }

@@ -154,11 +154,7 @@ impl EnvelopeCipher {
         context: &EncryptionContext,
     ) -> Result<Object> {
         self.policy.check_one_shot_len(sealed_len)?;
-        self.policy.check(envelope, context)?;
-        if self.binding != Binding::None {
-            return Err(Error::format("a one-shot object is not bound as this cipher demands"));
-        }
-        let key = self.keyring.unwrap_data_key(envelope.wrapped_keys(), context).await?;
+        let key = self.unwrap(envelope, context).await?;
         let sealed = object::read_exactly(&source, 0..sealed_len).await?;
         let mut sealed = BytesMut::from(sealed);
         let plain_len = oneshot::open(&key, &mut sealed)?.len();

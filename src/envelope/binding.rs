@@ -25,7 +25,7 @@ pub enum Binding {
 }
 
 /// Where an object is stored.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Location<'a> {
     pub(crate) bucket: &'a str,
     pub(crate) key: &'a str,
@@ -83,8 +83,7 @@ impl Mode {
         own: &'a Binding,
         location: Option<Location<'a>>,
     ) -> Result<Cow<'a, [u8]>> {
-        let missing =
-            |what| Err(Error::invalid_input(format!("the object is bound to its {what}")));
+        let missing = |what| Err(Error::format(format!("the object is bound to its {what}")));
         match (self, location, own) {
             (Self::None, ..) => Ok(Cow::Borrowed(b"")),
             (Self::Key, Some(at), _) => Ok(Cow::Borrowed(at.key.as_bytes())),

@@ -43,6 +43,9 @@ pub(super) fn encode(envelope: &Envelope) -> Result<Fields> {
             envelope.wrapped_keys.len()
         )));
     }
+    if envelope.wrapped_keys.iter().any(|wrapped| wrapped.key_id().is_none()) {
+        return Err(Error::invalid_input("a wrapped key does not name its wrapping key"));
+    }
     context.encode()?; // for its limits
     let mut fields = vec![field("version", VERSION), field("suite", SUITE)];
     fields.push(field("binding", binding.name()));

@@ -29,7 +29,7 @@ pub(super) fn decode<'a>(
     let mut foreign = false;
     for (name, value) in entries {
         let name = name.to_ascii_lowercase();
-        // A header sent twice arrives joined with a comma, which no value of ours contains.
+        // A header sent twice arrives joined with a comma, which no canonical envelope survives.
         if let Some(name) = name.strip_prefix(PREFIX) {
             fields.push((name.to_owned(), value));
         } else if name == ONE_SHOT_KEY {
@@ -76,15 +76,20 @@ pub const METADATA_LIMIT: usize = 2048;
 const PREFIX: &str = "waxseal-";
 const ONE_SHOT_KEY: &str = "x-amz-key";
 /// Entries of the Amazon S3 Encryption Client's formats, none of which is read here.
-const FOREIGN: [&str; 8] = [
+const FOREIGN: [&str; 13] = [
     "x-amz-key-v2",
     "x-amz-iv",
     "x-amz-matdesc",
     "x-amz-wrap-alg",
     "x-amz-cek-alg",
+    "x-amz-tag-len",
     "x-amz-c",
-    "x-amz-3",
+    "x-amz-d",
+    "x-amz-i",
+    "x-amz-m",
+    "x-amz-t",
     "x-amz-w",
+    "x-amz-3",
 ];
 /// Bounds what is looked at; other stores than S3 may allow more metadata than 2 KiB.
 const MAX_ENTRIES: usize = 32;

@@ -17,7 +17,7 @@ use crate::secret::SecretKey;
 #[derive(Debug)]
 pub struct Decryptor {
     keys: MessageKeys,
-    cipher: EpochCipher,
+    cipher: Option<EpochCipher>,
     state: State,
 }
 
@@ -36,7 +36,7 @@ impl Decryptor {
     /// `Authentication` unless the header was made with this key and AAD.
     pub fn new(key: &SecretKey, aad: &[u8], header: &Header) -> Result<Self> {
         let keys = MessageKeys::verify(key, aad, header)?;
-        Ok(Self { keys, cipher: EpochCipher::default(), state: State::Next(0) })
+        Ok(Self { keys, cipher: None, state: State::Next(0) })
     }
 
     /// Decrypts the next segment in place and returns its plaintext.
@@ -61,7 +61,8 @@ impl Decryptor {
             return Err(Error::authentication("more than 2^40 segments"));
         }
         let segment_len = self.keys.header().segment_len();
-        let aead = self.cipher.at(&self.keys, index)?;
+        let cipher = EpochCipher::at(self.cipher.take(), &self.keys, index)?;
+        let aead = self.cipher.insert(cipher).get();
         let plain = segment::decrypt(aead, segment_len, position, segment)?;
         self.state = if position.is_final { State::Finished } else { State::Next(index + 1) };
         Ok(plain)

@@ -18,7 +18,7 @@ use crate::secret::SecretKey;
 #[derive(Debug)]
 pub struct Encryptor {
     keys: MessageKeys,
-    cipher: EpochCipher,
+    cipher: Option<EpochCipher>,
     next: u64,
 }
 
@@ -32,7 +32,7 @@ impl Encryptor {
     pub fn new(key: &SecretKey, aad: &[u8], segment_len: u32) -> Result<Self> {
         layout::check_segment_len(segment_len)?;
         let keys = MessageKeys::generate(key, aad, segment_len)?;
-        Ok(Self { keys, cipher: EpochCipher::default(), next: 0 })
+        Ok(Self { keys, cipher: None, next: 0 })
     }
 
     /// The header, which goes in front of the first segment.
@@ -80,8 +80,8 @@ impl Encryptor {
         if position.index >= layout::MAX_SEGMENTS - u64::from(!is_final) {
             return Err(Error::invalid_input("a message has at most 2^40 segments"));
         }
-        let aead = self.cipher.at(&self.keys, position.index)?;
-        segment::encrypt(aead, position, segment)
+        let cipher = EpochCipher::at(self.cipher.take(), &self.keys, position.index)?;
+        segment::encrypt(self.cipher.insert(cipher).get(), position, segment)
     }
 
     #[cfg(test)]

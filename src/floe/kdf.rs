@@ -12,6 +12,9 @@
 //! Source: FLOE specification, "FLOE_KDF" and "Key rotation".
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 
 use crate::crypto;
 use crate::crypto::Aead;
@@ -101,26 +104,52 @@ impl fmt::Debug for MessageKeys {
     }
 }
 
-/// Keeps the cipher of the epoch last used: consecutive segments share it.
-#[derive(Default)]
+/// The cipher of one epoch.
 pub(super) struct EpochCipher {
-    current: Option<(u64, Aead)>,
+    epoch: u64,
+    aead: Aead,
 }
 
 impl EpochCipher {
-    pub(super) fn at(&mut self, keys: &MessageKeys, position: u64) -> Result<&Aead> {
+    /// The cipher that `position` needs: `last`, if it is that.
+    pub(super) fn at(last: Option<Self>, keys: &MessageKeys, position: u64) -> Result<Self> {
         let epoch = keys.epoch(position);
-        let current = match self.current.take() {
-            Some(current) if current.0 == epoch => current,
-            _ => (epoch, keys.cipher(epoch)?),
-        };
-        Ok(&self.current.insert(current).1)
+        match last {
+            Some(last) if last.epoch == epoch => Ok(last),
+            _ => Ok(Self { epoch, aead: keys.cipher(epoch)? }),
+        }
+    }
+
+    pub(super) fn get(&self) -> &Aead {
+        &self.aead
     }
 }
 
 impl fmt::Debug for EpochCipher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("EpochCipher(..)")
+        f.debug_struct("EpochCipher").field("epoch", &self.epoch).finish_non_exhaustive()
+    }
+}
+
+/// The cipher of the epoch last used, for readers at any place and at the same time.
+#[derive(Debug)]
+pub(super) struct SharedCipher {
+    last: Mutex<Arc<EpochCipher>>,
+}
+
+impl SharedCipher {
+    pub(super) fn new(keys: &MessageKeys, position: u64) -> Result<Self> {
+        let first = EpochCipher::at(None, keys, position)?;
+        Ok(Self { last: Mutex::new(Arc::new(first)) })
+    }
+
+    pub(super) fn at(&self, keys: &MessageKeys, position: u64) -> Result<Arc<EpochCipher>> {
+        // A panic elsewhere cannot have left half a cipher here.
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.epoch != keys.epoch(position) {
+            *last = Arc::new(EpochCipher::at(None, keys, position)?);
+        }
+        Ok(Arc::clone(&last))
     }
 }
 

@@ -3,8 +3,8 @@
 use crate::error::Error;
 use crate::error::Result;
 use crate::floe::header::Header;
-use crate::floe::kdf::EpochCipher;
 use crate::floe::kdf::MessageKeys;
+use crate::floe::kdf::SharedCipher;
 use crate::floe::layout::Layout;
 use crate::floe::layout::Span;
 use crate::floe::segment;
@@ -19,6 +19,7 @@ use crate::secret::SecretKey;
 pub struct RandomAccess {
     keys: MessageKeys,
     layout: Layout,
+    cipher: SharedCipher,
 }
 
 impl RandomAccess {
@@ -30,6 +31,7 @@ impl RandomAccess {
     ///
     /// # Errors
     ///
+    /// `InvalidInput` if the layout has another segment length or final segment than these;
     /// `Authentication` unless header and final segment were made with this key and AAD and the
     /// segment is the final one at that place; `final_segment` is then all zero.
     pub fn new(
@@ -39,14 +41,19 @@ impl RandomAccess {
         layout: Layout,
         final_segment: &mut [u8],
     ) -> Result<Self> {
-        if layout.segment_len() != u64::from(header.segment_len()) {
-            return Err(Error::invalid_input("the layout is of another segment length"));
+        let std::ops::Range { start, end } = layout.final_segment();
+        if layout.segment_len() != u64::from(header.segment_len())
+            || final_segment.len() as u64 != end - start
+        {
+            final_segment.fill(0);
+            return Err(Error::invalid_input("the layout does not describe these bytes"));
         }
         let keys = MessageKeys::verify(key, aad, header).inspect_err(|_| final_segment.fill(0))?;
         let position = Position { index: layout.segments() - 1, is_final: true };
-        let aead = keys.cipher(keys.epoch(position.index))?;
-        segment::decrypt(&aead, header.segment_len(), position, final_segment)?;
-        Ok(Self { keys, layout })
+        let cipher = SharedCipher::new(&keys, position.index)?;
+        let aead = cipher.at(&keys, position.index)?;
+        segment::decrypt(aead.get(), header.segment_len(), position, final_segment)?;
+        Ok(Self { keys, layout, cipher })
     }
 
     /// The verified header.
@@ -72,12 +79,11 @@ impl RandomAccess {
         if span.layout() != &self.layout || body.len() as u64 != span.body_len() {
             return Err(Error::invalid_input("the span does not describe these bytes"));
         }
-        let mut cipher = EpochCipher::default();
         for (index, place) in span.segments() {
             let position = Position { index, is_final: index == self.layout.segments() - 1 };
-            let decrypted = cipher.at(&self.keys, index).and_then(|aead| {
+            let decrypted = self.cipher.at(&self.keys, index).and_then(|aead| {
                 let segment_len = self.keys.header().segment_len();
-                segment::decrypt(aead, segment_len, position, &mut body[place]).map(drop)
+                segment::decrypt(aead.get(), segment_len, position, &mut body[place]).map(drop)
             });
             if let Err(error) = decrypted {
                 body.fill(0);

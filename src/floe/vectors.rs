@@ -152,6 +152,22 @@ fn the_position_limit_holds() {
     reader.finish().unwrap();
 }
 
+/// A final segment of another length than the layout's proves another length than it says.
+#[test]
+fn a_final_segment_must_be_the_one_of_the_layout() {
+    let key = SecretKey::try_from(&[1; 32][..]).unwrap();
+    let encryptor = Encryptor::new(&key, b"", 64).unwrap();
+    let header = Header::parse(encryptor.header()).unwrap();
+    let mut segment = [0; 40];
+    encryptor.encrypt_final(&mut segment).unwrap();
+    let open = |body_len| {
+        let layout = Layout::of_body(64, body_len).unwrap();
+        RandomAccess::new(&key, b"", &header, layout, &mut segment.clone()).map(drop)
+    };
+    assert!(open(40).is_ok());
+    assert_eq!(open(45).unwrap_err().kind(), ErrorKind::InvalidInput);
+}
+
 /// Opens in order and at random, checks that both agree, and says what the first said.
 fn open_both_ways(key: &SecretKey, aad: &[u8], message: &[u8], epoch_bits: u32) -> Result<Vec<u8>> {
     let in_order = open_in_order(key, aad, message, epoch_bits);

@@ -9,6 +9,7 @@
 //! The last key is the current one. Lines that begin with `#` and empty lines are ignored.
 
 use std::fmt;
+use std::io::Read as _;
 use std::io::Write as _;
 use std::path::Path;
 
@@ -78,8 +79,12 @@ impl KeyFile {
     /// it is not a key file.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        check_private(path)?;
-        let text = std::fs::read(path).map(Zeroizing::new).map_err(|e| unreadable(path, e))?;
+        let file = std::fs::File::open(path).map_err(|e| unreadable(path, e))?;
+        check_private(path, &file)?;
+        // Read at once: a buffer that grows leaves keys behind.
+        let mut text = Zeroizing::new(Vec::with_capacity(MAX_FILE_LEN));
+        let read = file.take(MAX_FILE_LEN as u64).read_to_end(&mut text);
+        read.map_err(|e| unreadable(path, e))?;
         std::str::from_utf8(&text)
             .ok()
             .and_then(Self::parse)
@@ -111,7 +116,8 @@ impl KeyFile {
         let path = path.as_ref();
         let file = self.write_beside(path)?;
         file.persist_noclobber(path).map_err(|e| unwritable(path, e.error))?;
-        sync_folder(path)
+        sync_folder(path);
+        Ok(())
     }
 
     /// Replaces the file at `path` in one step.
@@ -123,7 +129,8 @@ impl KeyFile {
         let path = path.as_ref();
         let file = self.write_beside(path)?;
         file.persist(path).map_err(|e| unwritable(path, e.error))?;
-        sync_folder(path)
+        sync_folder(path);
+        Ok(())
     }
 
     /// The id and key that seal.
@@ -190,9 +197,9 @@ fn check_id(id: &str) -> Result<()> {
 }
 
 #[cfg(unix)]
-fn check_private(path: &Path) -> Result<()> {
+fn check_private(path: &Path, file: &std::fs::File) -> Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
-    let mode = std::fs::metadata(path).map_err(|e| unreadable(path, e))?.permissions().mode();
+    let mode = file.metadata().map_err(|e| unreadable(path, e))?.permissions().mode();
     if mode & 0o077 == 0 {
         return Ok(());
     }
@@ -208,21 +215,16 @@ fn check_private(path: &Path) -> Result<()> {
 
 /// Other systems have no mode to look at; the user's folder protects the file.
 #[cfg(not(unix))]
-fn check_private(_: &Path) -> Result<()> {
+fn check_private(_: &Path, _: &std::fs::File) -> Result<()> {
     Ok(())
 }
 
-/// Makes the new name last: what this key seals must not outlive it in a power cut.
-#[cfg(unix)]
-fn sync_folder(path: &Path) -> Result<()> {
-    let folder = std::fs::File::open(folder_of(path)).and_then(|folder| folder.sync_all());
-    folder.map_err(|e| unwritable(path, e))
-}
-
-/// Other systems do not open folders.
-#[cfg(not(unix))]
-fn sync_folder(_: &Path) -> Result<()> {
-    Ok(())
+/// Makes the new name last: what this key seals should not outlive it in a power cut. Not every
+/// file system can, and the file is in place either way.
+fn sync_folder(path: &Path) {
+    if let Ok(folder) = std::fs::File::open(folder_of(path)) {
+        let _ = folder.sync_all();
+    }
 }
 
 fn folder_of(path: &Path) -> &Path {
@@ -241,6 +243,8 @@ const LINE: &str = "waxseal-key/1";
 const COMMENT: &str =
     "# waxseal keys. Keep this file secret and back it up: without it, what it sealed is lost.";
 const MAX_KEYS: usize = 64;
+/// Bytes; room for that many keys and some comments.
+const MAX_FILE_LEN: usize = 64 << 10;
 
 #[cfg(test)]
 mod tests {

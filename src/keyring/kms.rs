@@ -29,7 +29,9 @@ use crate::secret::SecretKey;
 /// demand pairs and CloudTrail records them. Retries, timeouts and credentials are the client's.
 ///
 /// An object sealed through an alias names the key the alias pointed to then. Once the alias
-/// points elsewhere, open it with a keyring that names the old key's ARN.
+/// points elsewhere, KMS refuses it, which is `Authentication` like any wrong key: open it with a
+/// keyring that names the old key's ARN. A multi-Region key opens in another Region if it is named
+/// by its bare id, `mrk-…`.
 #[derive(Clone, Debug)]
 pub struct KmsKeyring {
     client: Client,
@@ -65,7 +67,7 @@ impl KmsKeyring {
     /// The key that KMS says it used must be the configured one and the one that was asked for.
     fn check_reply(&self, asked: Option<&str>, replied: Option<&str>) -> Result<()> {
         let honest = replied.is_some_and(|replied| {
-            may_name(&self.key_id, replied) && asked.is_none_or(|asked| asked == replied)
+            may_name(&self.key_id, replied) && asked.is_none_or(|asked| same_key(asked, replied))
         });
         if honest {
             return Ok(());
@@ -88,7 +90,12 @@ impl KmsKeyring {
             return keyring::unwrap_failed();
         }
         let text = format!("KMS {operation} with {}: {}{remedy}", self.key_id, failure.text);
-        Error::new(kind, text).with_source(error)
+        // Without the reply, whose body may hold a data key that only failed to parse.
+        let source = match error {
+            SdkError::ServiceError(answer) => answer.into_err().into(),
+            other => other.into_source().unwrap_or_else(|_| "the KMS call failed".into()),
+        };
+        Error::new(kind, text).with_source(source)
     }
 }
 
@@ -123,6 +130,10 @@ impl Keyring for KmsKeyring {
             if !wrapped.key_id().is_none_or(|stored| may_name(&self.key_id, stored)) {
                 continue;
             }
+            if wrapped.ciphertext().len() > MAX_KMS_CIPHERTEXT {
+                refused = Some(keyring::unwrap_failed());
+                continue;
+            }
             match self.decrypt(wrapped, context).await {
                 // Another wrapped key may still be good; anything else would only repeat itself.
                 Err(e) if e.kind() == ErrorKind::Authentication => refused = Some(e),
@@ -148,6 +159,19 @@ fn may_name(configured: &str, arn: &str) -> bool {
         None if configured.starts_with("alias/") => true,
         None => resource.strip_prefix("key/") == Some(configured),
     }
+}
+
+/// Whether two ARNs name one key: the same, or replicas of a multi-Region key, whose id alone
+/// begins with `mrk-` and is theirs in every Region.
+fn same_key(a: &str, b: &str) -> bool {
+    let without_region = |arn| {
+        let (scope, resource) = split_arn(arn)?;
+        let mut fields = scope.split(':');
+        let partition = fields.nth(1)?;
+        let account = fields.nth(2)?;
+        resource.starts_with("key/mrk-").then_some((partition, account, resource))
+    };
+    a == b || without_region(a).is_some_and(|key| without_region(b) == Some(key))
 }
 
 /// `arn:partition:kms:region:account` and `key/…` or `alias/…`.
@@ -205,6 +229,8 @@ fn classify(code: &str) -> (ErrorKind, &'static str) {
 
 /// Names this kind of keyring in envelopes.
 pub(super) const PROVIDER: &str = "aws-kms";
+/// Most bytes of a ciphertext that KMS takes.
+const MAX_KMS_CIPHERTEXT: usize = 6144;
 
 #[cfg(test)]
 mod tests {
@@ -236,6 +262,18 @@ mod tests {
             assert!(!may_name("alias/orders", not_a_key), "{not_a_key}");
             assert!(!may_name(not_a_key, not_a_key), "{not_a_key}");
         }
+    }
+
+    #[test]
+    fn replicas_of_a_multi_region_key_are_one_key() {
+        let arn = |region, account, id| format!("arn:aws:kms:{region}:{account}:key/{id}");
+        let key = arn("eu-west-1", "111122223333", "mrk-1");
+        assert!(same_key(&key, &arn("us-east-1", "111122223333", "mrk-1")));
+        assert!(!same_key(&key, &arn("us-east-1", "999999999999", "mrk-1")));
+        assert!(!same_key(&key, &arn("us-east-1", "111122223333", "mrk-2")));
+        let single = arn("eu-west-1", "111122223333", "1");
+        assert!(same_key(&single, &single));
+        assert!(!same_key(&single, &arn("us-east-1", "111122223333", "1")));
     }
 
     #[test]

@@ -228,5 +228,6 @@ pub(crate) async fn read_exactly(source: &dyn ReadAt, sealed: Range<u64>) -> Res
 pub(crate) const FLOE_HEADER_LEN: u64 = floe::HEADER_LEN as u64;
 /// Plaintext fetched by one request of a long read, rounded to whole segments.
 const PIECE_LEN: u64 = 8 << 20;
-/// Pieces fetched at the same time; with the one being read this bounds memory to 40 MiB.
+/// Pieces fetched at the same time; with the one being read this bounds memory to
+/// 40 MiB, or five segments where they are longer.
 const PIECES_AHEAD: usize = 4;

@@ -104,12 +104,13 @@ pub(crate) fn seal_slice(
     let sealed_len = usize::try_from(layout.body_len())
         .map_err(|_| Error::invalid_input("too large for this machine's memory"))?;
     let mut batch = Batch::new(encryptor, segment_len, &[]);
-    let mut out = BytesMut::with_capacity(prelude.len() + floe::HEADER_LEN + sealed_len);
+    let whole_len = prelude.len() + floe::HEADER_LEN + sealed_len;
+    let mut out = BytesMut::with_capacity(whole_len);
     out.extend_from_slice(prelude);
     out.extend_from_slice(&batch.out);
     batch.segment_at = out.len();
     batch.out = out;
-    batch.fill(&mut &*plain, usize::MAX)?;
+    batch.fill(&mut &*plain, whole_len)?; // never that many before the final segment
     batch.finish()
 }
 
@@ -147,9 +148,12 @@ impl Batch {
                 continue;
             }
             if self.out.len() == self.segment_at {
-                // At most a batch and the segment that completes it.
-                let want = batch_len.min(self.out.len() + plain.remaining()) + self.segment_len;
-                self.out.reserve(want.saturating_sub(self.out.len()));
+                let needed = self.segment_len.min(OVERHEAD + plain.remaining());
+                if self.out.capacity() - self.out.len() < needed {
+                    // Once for a batch, and the segment that completes it.
+                    let batch = batch_len.saturating_sub(self.out.len());
+                    self.out.reserve(batch.saturating_add(self.segment_len));
+                }
                 self.out.extend_from_slice(&[0; floe::DATA_OFFSET]);
             }
             let room = self.segment_at + self.segment_len - TAG_LEN - self.out.len();
@@ -171,3 +175,6 @@ impl Batch {
         Ok(self.out.freeze())
     }
 }
+
+/// Bytes around the plaintext of a segment.
+const OVERHEAD: usize = floe::DATA_OFFSET + TAG_LEN;

@@ -5,23 +5,22 @@ use percent_encoding::AsciiSet;
 use percent_encoding::NON_ALPHANUMERIC;
 use percent_encoding::utf8_percent_encode;
 
-use crate::envelope::Envelope;
 use crate::error::Error;
 use crate::error::Result;
 use crate::s3::GetOptions;
 use crate::s3::Name;
 use crate::s3::S3EncryptionClient;
-use crate::s3::head;
 
 impl S3EncryptionClient {
     /// Copies a sealed object, bytes and metadata as they are, without any key.
     ///
-    /// The copy is of the version described by the first reply, or it fails.
+    /// The copy is of the version described by the first reply, or it fails. Objects stored under
+    /// an SSE-C key cannot be copied so: get and put them.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if the object is bound to its key, since the copy would not open, or larger
-    /// than the 5 GiB that S3 copies at once; `Format` if its envelope is malformed; `Changed` if
+    /// `InvalidInput` if the object is bound to its place, so that the copy would not open, or larger
+    /// than the 5 GiB that S3 copies at once; `Format` if it is not sealed; `Changed` if
     /// it was replaced meanwhile; `Store` if S3 fails.
     ///
     /// # Cancel safety
@@ -34,29 +33,21 @@ impl S3EncryptionClient {
     ) -> Result<()> {
         let from = Name { bucket: from_bucket.to_owned(), key: from_key.to_owned() };
         let to = Name { bucket: to_bucket.to_owned(), key: to_key.to_owned() };
-        let reply = self.head(&from, &GetOptions::new()).await?;
-        if head::sealed_len(&reply) > MAX_COPY_LEN {
+        let head = self.head_object(from_bucket, from_key, GetOptions::new()).await?;
+        if head.sealed_len() > MAX_COPY_LEN {
             return Err(Error::invalid_input(format!(
                 "{from} is larger than the 5 GiB that S3 copies at once: get and put it"
             )));
         }
-        let in_metadata = Envelope::from_metadata(head::entries(&reply))?;
-        let bound = match &in_metadata {
-            Some(envelope) => envelope.is_bound_to_location(),
-            None => {
-                let head = self.head_object(from_bucket, from_key, GetOptions::new()).await?;
-                head.envelope().is_bound_to_location()
-            }
-        };
-        if bound && (from_key != to_key || from_bucket != to_bucket) {
+        if !head.envelope().can_move(from.location(), to.location()) {
             return Err(Error::invalid_input(format!(
                 "{from} is bound to its place, a copy would not open: get and put it"
             )));
         }
         self.client
             .copy_object()
-            .copy_source(copy_source(&from, reply.version_id()))
-            .set_copy_source_if_match(reply.e_tag().map(str::to_owned))
+            .copy_source(copy_source(&from, head.reply().version_id()))
+            .set_copy_source_if_match(head.reply().e_tag().map(str::to_owned))
             .metadata_directive(MetadataDirective::Copy)
             .bucket(to_bucket)
             .key(to_key)

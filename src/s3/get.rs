@@ -6,7 +6,6 @@ use bytes::Bytes;
 
 use crate::context::EncryptionContext;
 use crate::envelope::Envelope;
-use crate::envelope::Location;
 use crate::error::Result;
 use crate::object::Body;
 use crate::object::Object;
@@ -57,7 +56,7 @@ impl GetObject {
         let metadata = reply.metadata().into_iter().flatten();
         let metadata: Vec<_> = metadata.map(|(n, v)| (n.as_str(), v.as_str())).collect();
         let envelope = Envelope::from_metadata(metadata.iter().copied())?;
-        let location = Location { bucket: &name.bucket, key: &name.key };
+        let location = name.location();
         let sealed_len = crate::object::ReadAt::sealed_len(&source).await?;
         let opened = client.cipher.open_from_store(
             envelope.as_ref(),

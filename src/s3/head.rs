@@ -64,8 +64,8 @@ impl S3EncryptionClient {
     ///
     /// # Errors
     ///
-    /// `Format` if the object is not sealed; `Authentication` if its length is impossible; `Store`
-    /// if S3 fails.
+    /// `Format` if the object is not sealed; `Authentication` if its length is impossible;
+    /// `Changed` if it was replaced between two requests; `Store` if S3 fails.
     ///
     /// # Cancel safety
     ///
@@ -87,13 +87,16 @@ impl S3EncryptionClient {
             let header = envelope.header().copied();
             return Ok(ObjectHead { envelope, header, plain_len, reply });
         }
-        let (source, _) = Source::open(self.client.clone(), name, options).await?;
+        let (source, opened) = Source::open(self.client.clone(), name.clone(), options).await?;
+        if opened.e_tag() != reply.e_tag() {
+            return Err(name.changed());
+        }
         let (envelope, at, header) = read_inline(&source, sealed_len).await?;
         let plain_len = object::layout(&header, at, sealed_len)?.plain_len();
         Ok(ObjectHead { envelope, header: Some(header), plain_len, reply })
     }
 
-    pub(super) async fn head(&self, name: &Name, options: &GetOptions) -> Result<HeadObjectOutput> {
+    async fn head(&self, name: &Name, options: &GetOptions) -> Result<HeadObjectOutput> {
         let request = self.client.head_object().bucket(&name.bucket).key(&name.key);
         with_sse_customer_key!(request, options.sse_customer_key.as_ref())
             .set_version_id(options.version_id.clone())
@@ -104,7 +107,7 @@ impl S3EncryptionClient {
 }
 
 /// Names and values of user metadata.
-pub(super) fn entries(reply: &HeadObjectOutput) -> Vec<(&str, &str)> {
+fn entries(reply: &HeadObjectOutput) -> Vec<(&str, &str)> {
     let metadata = reply.metadata().into_iter().flatten();
     metadata.map(|(name, value)| (name.as_str(), value.as_str())).collect()
 }
@@ -124,7 +127,7 @@ pub(super) fn user_metadata(entries: Vec<(&str, &str)>) -> Vec<(String, String)>
     metadata
 }
 
-pub(super) fn sealed_len(reply: &HeadObjectOutput) -> u64 {
+fn sealed_len(reply: &HeadObjectOutput) -> u64 {
     u64::try_from(reply.content_length().unwrap_or_default()).unwrap_or(0)
 }
 

@@ -7,7 +7,6 @@ use bytes::Bytes;
 
 use crate::cipher::SealedBody;
 use crate::context::EncryptionContext;
-use crate::envelope::Location;
 use crate::envelope::METADATA_LIMIT;
 use crate::error::Error;
 use crate::error::Result;
@@ -16,6 +15,7 @@ use crate::s3::Name;
 use crate::s3::PutOptions;
 use crate::s3::S3EncryptionClient;
 use crate::s3::options::with_put_options;
+use crate::s3::options::with_sse_customer_key;
 use crate::s3::upload::PartLen;
 use crate::s3::upload::Upload;
 
@@ -78,7 +78,7 @@ impl PutObject {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if context, options or metadata do not allow it, before anything is sent;
+    /// `InvalidInput` if context, options or metadata do not allow it, before anything is stored;
     /// `KeyAccess` or `Keyring` if there is no data key; `Store` if S3 or `body` fails; `Changed`
     /// if the object exists and [`PutOptions::if_none_match`] was set. An upload that has begun
     /// is aborted.
@@ -90,7 +90,7 @@ impl PutObject {
     /// uploads. Dropped while the last request is on its way, the new object may appear whole.
     pub async fn send(mut self) -> Result<PutOutput> {
         check_metadata(&self.options.metadata)?;
-        let location = Location { bucket: &self.name.bucket, key: &self.name.key };
+        let location = self.name.location();
         let body = std::mem::replace(&mut self.body, Body::from(Bytes::new()));
         let placement = self.client.placement;
         let cipher = &self.client.cipher;
@@ -116,20 +116,55 @@ impl PutObject {
         let reply = with_put_options!(request, &self.options)
             .bucket(&self.name.bucket)
             .key(&self.name.key)
-            .set_metadata(Some(self.metadata))
+            .set_metadata(Some(self.metadata.clone()))
             .set_if_none_match(self.options.if_none_match.then(|| "*".to_owned()))
             .body(ByteStream::from(sealed))
             .send()
+            .await;
+        match reply {
+            Ok(reply) => {
+                Ok(PutOutput { etag: reply.e_tag, version_id: reply.version_id, sealed_len })
+            }
+            Err(error) => {
+                let error = self.name.failed("PutObject", error);
+                self.find_stored(sealed_len).await.ok_or(error)
+            }
+        }
+    }
+
+    /// The object, if it is there after all: a request whose reply was lost is refused when it is
+    /// sent again. Its metadata tells, since no two objects have the same header; of an inline
+    /// envelope S3's metadata says nothing.
+    pub(super) async fn find_stored(&self, sealed_len: u64) -> Option<PutOutput> {
+        let header = self.metadata.get("waxseal-header")?;
+        let request = self.client.client.head_object();
+        let found = with_sse_customer_key!(request, self.options.sse_customer_key.as_ref())
+            .bucket(&self.name.bucket)
+            .key(&self.name.key)
+            .send()
             .await
-            .map_err(|e| self.name.failed("PutObject", e))?;
-        Ok(PutOutput { etag: reply.e_tag, version_id: reply.version_id, sealed_len })
+            .ok()?;
+        let same = found.metadata()?.get("waxseal-header") == Some(header);
+        same.then_some(PutOutput { etag: found.e_tag, version_id: found.version_id, sealed_len })
     }
 }
 
-/// The caller's metadata must not be mistaken for an envelope.
+/// The caller's metadata must not be mistaken for an envelope, and must fit HTTP headers.
 fn check_metadata(metadata: &[(String, String)]) -> Result<()> {
     let mut names = std::collections::HashSet::new();
-    for (name, _) in metadata {
+    for (name, value) in metadata {
+        if name.is_empty()
+            || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+        {
+            return Err(Error::invalid_input(format!(
+                "metadata {name:?}: a name is of letters, digits, '-', '_' and '.'"
+            )));
+        }
+        if !value.bytes().all(|b| b == b' ' || b.is_ascii_graphic()) {
+            return Err(Error::invalid_input(format!(
+                "metadata {name:?}: the value is not ASCII text"
+            )));
+        }
         let name = name.to_ascii_lowercase();
         if let Some(prefix) = RESERVED.iter().find(|prefix| name.starts_with(**prefix)) {
             return Err(Error::invalid_input(format!("metadata {name:?}: {prefix}* is reserved")));

@@ -40,7 +40,7 @@ impl Source {
         let mut reply = sent.map_err(|error| {
             let code = crate::aws::Failure::of(&error).code;
             if code == "InvalidRange" {
-                return Error::format(format!("{name} is empty, not a sealed object"));
+                return Error::authentication(format!("{name} is empty: not sealed, or cut"));
             }
             name.failed("GetObject", error)
         })?;
@@ -106,7 +106,7 @@ impl Name {
         Error::new(ErrorKind::Store, format!("the store's reply for {self} is wrong: {what}"))
     }
 
-    fn changed(&self) -> Error {
+    pub(super) fn changed(&self) -> Error {
         Error::new(ErrorKind::Changed, format!("{self} was replaced while it was being read"))
     }
 }

@@ -42,9 +42,10 @@ impl Upload {
         let (tell, told) = oneshot::channel();
         runtime.spawn(async move {
             let reply = request.send().await;
-            let open = reply
-                .map_err(|e| name.failed("CreateMultipartUpload", e))
-                .map(|reply| OpenUpload { client, name, id: reply.upload_id.unwrap_or_default() });
+            let open = reply.map_err(|e| name.failed("CreateMultipartUpload", e)).map(|reply| {
+                let id = reply.upload_id.unwrap_or_default();
+                OpenUpload { client, name, id, runtime: Handle::current() }
+            });
             // If nobody listens any more it is dropped here, which aborts it.
             drop(tell.send(open));
         });
@@ -145,27 +146,9 @@ impl Upload {
             }
             Err(error) => {
                 let error = self.open.name.failed("CompleteMultipartUpload", error);
-                self.find_completed(sealed_len).await.ok_or(error)
+                self.put.find_stored(sealed_len).await.ok_or(error)
             }
         }
-    }
-
-    /// The object, if it is there after all: a completion whose reply was lost is refused when it
-    /// is sent again. Its metadata tells, since no two objects have the same header.
-    async fn find_completed(&self, sealed_len: u64) -> Option<PutOutput> {
-        let header = self.put.metadata.get("waxseal-header")?;
-        let request = self.open.client.head_object();
-        let found = with_sse_customer_key!(request, self.put.options.sse_customer_key.as_ref())
-            .bucket(&self.open.name.bucket)
-            .key(&self.open.name.key)
-            .send()
-            .await
-            .ok()?;
-        (found.metadata()?.get("waxseal-header") == Some(header)).then_some(PutOutput {
-            etag: found.e_tag,
-            version_id: found.version_id,
-            sealed_len,
-        })
     }
 }
 
@@ -175,6 +158,8 @@ struct OpenUpload {
     name: Name,
     /// Empty once there is nothing to abort.
     id: String,
+    /// Where the abort runs, wherever this is dropped.
+    runtime: Handle,
 }
 
 impl OpenUpload {
@@ -202,11 +187,8 @@ impl Drop for OpenUpload {
         if self.id.is_empty() {
             return;
         }
-        // Outside a runtime nothing can be sent.
-        if let Ok(runtime) = Handle::try_current() {
-            let request = self.request();
-            runtime.spawn(async move { request.send().await.map(drop) });
-        }
+        let request = self.request();
+        self.runtime.spawn(async move { request.send().await.map(drop) });
     }
 }
 
@@ -214,7 +196,8 @@ impl Drop for OpenUpload {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PartLen {
     least: usize,
-    grows: bool,
+    /// Parts of the least length before they grow.
+    steady: usize,
 }
 
 impl PartLen {
@@ -222,12 +205,15 @@ impl PartLen {
     pub(super) fn new(least: usize, total: Option<u64>) -> Self {
         let needed = total.map_or(0, |total| total.div_ceil(MAX_PARTS as u64));
         let needed = usize::try_from(needed).unwrap_or(MAX_PART_LEN).next_multiple_of(1 << 20);
-        Self { least: least.max(needed).min(MAX_PART_LEN), grows: total.is_none() }
+        let least = least.max(needed).min(MAX_PART_LEN);
+        // What comes beyond the length that was said is of unknown length.
+        let steady = total.map_or(0, |total| total.div_ceil(least as u64));
+        Self { least, steady: usize::try_from(steady).unwrap_or(usize::MAX) }
     }
 
     /// Least length of the part with this index, from 0.
     pub(super) fn of(self, index: usize) -> usize {
-        let doublings = if self.grows { index / 1000 } else { 0 };
+        let doublings = index.saturating_sub(self.steady) / GROWTH;
         self.least
             .checked_shl(u32::try_from(doublings).unwrap_or(u32::MAX))
             .map_or(MAX_PART_LEN, |len| len.clamp(self.least, MAX_PART_LEN))
@@ -236,6 +222,8 @@ impl PartLen {
 
 /// S3's limit.
 const MAX_PARTS: i32 = 10_000;
+/// Parts of one length before it doubles.
+const GROWTH: usize = 1000;
 
 #[cfg(test)]
 mod tests {
@@ -246,10 +234,13 @@ mod tests {
         const TIB: u64 = 1 << 40;
         for total in [0, 1, 8 << 20, 80 << 30, TIB, 5 * TIB, 48 * TIB] {
             let known = PartLen::new(8 << 20, Some(total));
-            assert_eq!(known.of(0), known.of(9999));
-            assert!(known.of(0) as u64 * 10_000 >= total);
+            assert!((0..10_000).map(|i| known.of(i) as u64).sum::<u64>() >= total);
+            let parts = usize::try_from(total.div_ceil(known.of(0) as u64)).unwrap();
+            assert_eq!(known.of(0), known.of(parts));
             assert!((8 << 20..=MAX_PART_LEN).contains(&known.of(0)));
         }
+        let wrong: u64 = (0..10_000).map(|i| PartLen::new(8 << 20, Some(1)).of(i) as u64).sum();
+        assert!(wrong > 7 * TIB, "a hint does not limit");
         let unknown = PartLen::new(8 << 20, None);
         assert_eq!(
             (unknown.of(0), unknown.of(999), unknown.of(1000)),

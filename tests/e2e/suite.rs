@@ -70,6 +70,8 @@ pub(crate) async fn both_kinds_of_upload_keep_type_and_metadata(world: &World) {
         ("waxseal-key-1", "x", "reserved"),
         ("X-Amz-Key", "x", "reserved"),
         ("long", &*"x".repeat(METADATA_LIMIT - 400), "2048"),
+        ("line", "a\nb", "ASCII"),
+        ("na me", "x", "a name"),
     ] {
         let put = client.put_object(&world.bucket, "new", "data", &world.context());
         let put = put.options(PutOptions::new().metadata(name, value));
@@ -203,6 +205,11 @@ pub(crate) async fn a_copy_opens_unless_bound(world: &World) {
     }
     let bound = S3EncryptionClient::new(world.s3.clone(), world.cipher().binding(Binding::Key));
     put(&bound, world, from, plain(1000)).await;
+    let elsewhere = format!("{}-2", world.bucket);
+    world.s3.create_bucket().bucket(&elsewhere).send().await.unwrap();
+    bound.copy_object((&world.bucket, from), (&elsewhere, from)).await.unwrap();
+    let moved = bound.get_object(&elsewhere, from, &world.context()).send().await.unwrap();
+    assert_eq!(moved.len(), 1000, "the key is the same in the other bucket");
     let refused = bound.copy_object((&world.bucket, from), (&world.bucket, to)).await;
     assert_eq!(refused.unwrap_err().kind(), ErrorKind::InvalidInput);
 }

@@ -60,6 +60,21 @@ fn assert_is_the_cable(error: &Error) {
 }
 
 #[tokio::test]
+async fn a_body_ends_with_its_first_error() {
+    for count in 0..5 {
+        for reluctant in [false, true] {
+            let items = pieces(&plain(50), &[10]);
+            let (released, error) = drain(failing(&items[..count], reluctant)).await;
+            assert_is_the_cable(&error.unwrap());
+            assert_eq!(released, plain(50)[..count * 10]);
+        }
+    }
+    let (released, error) = drain(crate::sample::body(pieces(&plain(50), &[10]))).await;
+    assert!(error.is_none());
+    assert_eq!(released, plain(50));
+}
+
+#[tokio::test]
 async fn sealing_a_stream_that_fails_after_any_item_fails_and_does_not_open() {
     // Large enough for several batches of 256 KiB, which are given out before the error.
     for (len, cut) in [(0, 1), (100, 1), (100, 32), (700_000, 140_001)] {

@@ -238,6 +238,7 @@ impl UploadArgs {
         let given = [
             ("--format", self.format != FormatArg::Floe),
             ("--placement", self.placement != PlacementArg::Metadata),
+            ("--segment-size", !self.segment.is_default()),
             ("--content-type", self.content_type.is_some()),
             ("--metadata", !self.metadata.is_empty()),
             ("--sse", self.sse.is_some()),
@@ -249,7 +250,11 @@ impl UploadArgs {
 
 impl DownloadArgs {
     fn refuse(&self, when: &str) -> Result<(), Failure> {
-        refuse(&[("--version-id", self.version_id.is_some())], when)
+        let given = [
+            ("--exact-context", self.read.exact_context()),
+            ("--version-id", self.version_id.is_some()),
+        ];
+        refuse(&given, when)
     }
 }
 

@@ -177,7 +177,7 @@ fn labels_bind() {
     user.run("seal plain -o free").succeeds();
     user.run("open bound --binding label:a").succeeds();
     user.run("open bound --binding label:b").fails(3, &["bound", "--binding"]);
-    user.run("open bound").fails(2, &["label", "--binding label:TEXT"]);
+    user.run("open bound").fails(3, &["label", "--binding label:TEXT"]);
     user.run("open free --binding label:a").fails(3, &["not bound", "--binding"]);
     user.run("seal plain -o no --binding key").fails(2, &["S3"]);
     assert!(!user.path("no").exists());
