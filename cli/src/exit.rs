@@ -109,7 +109,7 @@ impl fmt::Display for Failure {
         let mut cause = self.source.as_deref().map(|source| source as &dyn StdError);
         while let Some(error) = cause {
             let level = error.to_string();
-            if level == SERVICE_ERROR {
+            if level == SERVICE_ERROR || level.starts_with(UNMODELED_ERROR) {
                 break; // the level above has said it, with the request id
             }
             if !BOILERPLATE.contains(&level.as_str()) && !text.contains(&level) {
@@ -172,6 +172,7 @@ const REMEDIES: &[(&str, &str)] = &[
     ("Binding::Label", "give the label it was sealed with: --binding label:TEXT"),
     ("not bound as this cipher demands", "open it with the --binding it was sealed with"),
     ("is bound to its place", "copy it through here: `waxseal cp FROM - | waxseal cp - TO`"),
+    ("binding needs a place in S3", "such a --binding is for S3: use `waxseal cp` there"),
     ("is bound to its", "such a --binding is for S3: use `waxseal cp` or `waxseal cat` there"),
     ("5 GiB that S3 copies", "copy it through here: `waxseal cp FROM - | waxseal cp - TO`"),
     ("Placement::Inline", "use --placement inline, or fewer --context and --metadata pairs"),
@@ -199,3 +200,5 @@ const BOILERPLATE: &[&str] = &[
     "tcp connect error",
 ];
 const SERVICE_ERROR: &str = "service error";
+/// How the SDK begins an error that it has no type for.
+const UNMODELED_ERROR: &str = "unhandled error (";
