@@ -66,7 +66,7 @@ impl User {
     }
 
     pub(crate) fn command(&self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_waxseal"));
+        let mut command = waxseal();
         command
             .args(args)
             .env_clear()
@@ -209,4 +209,18 @@ pub(crate) fn set_mode(path: impl AsRef<Path>, mode: u32) {
 /// Says on standard error, past the harness's capture, that something was not tested.
 pub(crate) fn not_tested(what: &str) {
     let _ = writeln!(std::io::stderr(), "\n*** NOT TESTED HERE: {what} ***");
+}
+
+/// The command with signals as they are by default: a shell that runs the tests in the background
+/// ignores SIGINT, and what is ignored stays ignored in its children.
+#[cfg(target_os = "linux")]
+fn waxseal() -> Command {
+    let mut command = Command::new("/usr/bin/env");
+    command.args(["--default-signal=INT,HUP,TERM", env!("CARGO_BIN_EXE_waxseal")]);
+    command
+}
+
+#[cfg(not(target_os = "linux"))]
+fn waxseal() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_waxseal"))
 }
