@@ -78,6 +78,16 @@ async fn a_large_object_goes_up_in_parts_and_comes_down_pinned() {
     let parts = ["UploadPart"; 3];
     assert_eq!(operations[..2], ["CompleteMultipartUpload", "CreateMultipartUpload"]);
     assert_eq!(operations[2..], parts);
+    // S3 refuses parts with a checksum that was not announced.
+    for call in world.aws.calls().iter() {
+        match &*call.operation {
+            "CreateMultipartUpload" => {
+                assert_eq!(call.header("x-amz-checksum-algorithm"), Some("CRC32"));
+            }
+            "UploadPart" => assert!(call.header("x-amz-checksum-crc32").is_some()),
+            _ => {}
+        }
+    }
     assert!(world.aws.open_uploads().is_empty());
 
     world.aws.reset_calls();

@@ -1,7 +1,9 @@
 //! A multipart upload of a sealed body: parts a few at a time, aborted unless completed.
 
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::RequestChecksumCalculation;
 use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::ChecksumAlgorithm;
 use aws_sdk_s3::types::CompletedMultipartUpload;
 use aws_sdk_s3::types::CompletedPart;
 use bytes::Bytes;
@@ -30,7 +32,8 @@ pub(super) struct Upload {
 impl Upload {
     /// Creates the upload in a task of its own, so that being dropped while S3 answers does not
     /// lose the id by which it is aborted.
-    pub(super) async fn begin(put: PutObject) -> Result<Self> {
+    pub(super) async fn begin(mut put: PutObject) -> Result<Self> {
+        put.options.checksum_algorithm = checksum_algorithm(&put);
         let runtime = Handle::try_current()
             .map_err(|_| Error::invalid_input("a multipart upload needs a Tokio runtime"))?;
         let request = put.client.client.create_multipart_upload();
@@ -150,6 +153,17 @@ impl Upload {
             }
         }
     }
+}
+
+/// The checksum of the parts, which S3 wants to know when the upload is created. The SDK adds the
+/// default one to parts by itself, but does not say so then.
+fn checksum_algorithm(put: &PutObject) -> Option<ChecksumAlgorithm> {
+    let when = put.client.client.config().request_checksum_calculation();
+    let default = match when {
+        Some(RequestChecksumCalculation::WhenRequired) => None,
+        _ => Some(ChecksumAlgorithm::Crc32),
+    };
+    put.options.checksum_algorithm.clone().or(default)
 }
 
 /// Aborts the upload when dropped, unless disarmed.
