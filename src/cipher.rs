@@ -263,12 +263,36 @@ impl EnvelopeCipher {
         self.open_inline(source, sealed_len, None, context).await
     }
 
-    /// Begins a FLOE object: a data key, its header, and the envelope without the header copy.
+    /// Begins a FLOE object.
     async fn start(
         &self,
         context: &EncryptionContext,
         location: Option<Location<'_>>,
     ) -> Result<(Envelope, floe::Encryptor)> {
+        let (envelope, key, aad) = self.new_key(context, location).await?;
+        Ok((envelope, floe::Encryptor::new(&key, &aad, self.segment_len)?))
+    }
+
+    /// Begins a FLOE object of `plain_len` bytes, sealed on several threads: what encrypts it, and
+    /// what goes in front.
+    pub(crate) async fn start_parallel(
+        &self,
+        plain_len: u64,
+        context: &EncryptionContext,
+    ) -> Result<(floe::ParallelEncryptor, Vec<u8>)> {
+        let (envelope, key, aad) = self.new_key(context, None).await?;
+        let layout = floe::Layout::of_plaintext(self.segment_len, plain_len)?;
+        let encryptor = floe::ParallelEncryptor::new(&key, &aad, layout)?;
+        let prelude = [&envelope.to_inline()?[..], encryptor.header()].concat();
+        Ok((encryptor, prelude))
+    }
+
+    /// A data key for a FLOE object, with its AAD and the envelope without the header copy.
+    async fn new_key(
+        &self,
+        context: &EncryptionContext,
+        location: Option<Location<'_>>,
+    ) -> Result<(Envelope, SecretKey, Vec<u8>)> {
         if self.format != Format::Floe {
             return Err(Error::invalid_input("the one-shot layout exists in S3 objects only"));
         }
@@ -280,8 +304,7 @@ impl EnvelopeCipher {
             _ => e,
         })?;
         let (key, wrapped) = self.keyring.generate_data_key(context).await?.into_parts();
-        let encryptor = floe::Encryptor::new(&key, &aad, self.segment_len)?;
-        Ok((Envelope::floe(&self.binding, context.clone(), None, wrapped), encryptor))
+        Ok((Envelope::floe(&self.binding, context.clone(), None, wrapped), key, aad))
     }
 
     /// The decryptor of a body whose envelope and header were read from its front.

@@ -30,8 +30,13 @@ trait Backend {
     type Aead: Send + Sync;
 
     fn aead(key: &[u8; 32]) -> Result<Self::Aead, Failed>;
-    /// Encrypts `in_out` in place under a nonce that the backend draws at random.
-    fn seal(aead: &Self::Aead, aad: &[u8], in_out: &mut [u8]) -> Result<(Nonce, Tag), Failed>;
+    /// Encrypts `in_out` in place under one of `nonces`.
+    fn seal(
+        aead: &Self::Aead,
+        nonces: &mut Nonces,
+        aad: &[u8],
+        in_out: &mut [u8],
+    ) -> Result<(Nonce, Tag), Failed>;
     /// Decrypts the ciphertext in `in_out`, whose last 16 bytes are the tag, in place.
     fn open(aead: &Self::Aead, nonce: &Nonce, aad: &[u8], in_out: &mut [u8]) -> Result<(), Failed>;
     #[cfg_attr(not(test), expect(dead_code, reason = "for S3EC and ESDK; HKDF tests need it"))]
@@ -61,6 +66,55 @@ pub(crate) type Nonce = [u8; NONCE_LEN];
 /// An AES-GCM tag.
 pub(crate) type Tag = [u8; TAG_LEN];
 
+/// Random nonces for messages that are sealed together.
+///
+/// Asking the system for 12 random bytes takes as long as sealing some 8 KiB, and asking for 64
+/// times as many hardly longer. What is drawn ahead could be used twice after a `fork` or when a
+/// virtual machine is cloned, so nothing is: whoever draws has all messages in place, seals them in
+/// the same call and keeps none. A child process does not have the thread that was sealing; clones
+/// of a machine that was stopped in between go on to seal the same messages, to the same bytes.
+/// The next call draws anew, from a generator that notices forks.
+///
+/// With the feature `internal-nonces` none are drawn ahead: the cryptographic module draws each
+/// one itself as it seals, which is what its FIPS build counts as approved.
+pub(crate) struct Nonces {
+    drawn: [Nonce; Self::MOST],
+    left: usize,
+}
+
+impl Nonces {
+    /// Most nonces drawn at a time.
+    pub(crate) const MOST: usize = 64;
+
+    /// Draws nonces for `count` messages; those beyond [`MOST`](Self::MOST) get theirs singly.
+    ///
+    /// # Errors
+    ///
+    /// `Keyring` if the system has no randomness.
+    pub(crate) fn draw(count: usize) -> Result<Self> {
+        let mut drawn = [[0; NONCE_LEN]; Self::MOST];
+        let ahead = count > 1 && !cfg!(feature = "internal-nonces");
+        let left = if ahead { count.min(Self::MOST) } else { 0 };
+        if ahead {
+            fill_random(drawn[..left].as_flattened_mut())?;
+        }
+        Ok(Self { drawn, left })
+    }
+
+    /// Takes one out, or draws one.
+    fn next(&mut self) -> Result<Nonce, Failed> {
+        let mut nonce = [0; NONCE_LEN];
+        match self.left.checked_sub(1) {
+            Some(left) => {
+                self.left = left;
+                nonce = self.drawn[left];
+            }
+            None => Active::fill_random(&mut nonce)?,
+        }
+        Ok(nonce)
+    }
+}
+
 /// AES-256-GCM under one key.
 pub(crate) struct Aead(<Active as Backend>::Aead);
 
@@ -80,8 +134,22 @@ impl Aead {
     ///
     /// `Keyring` if the system has no randomness; `in_out` is then all zero.
     pub(crate) fn seal(&self, aad: &[u8], in_out: &mut [u8]) -> Result<(Nonce, Tag)> {
+        self.seal_with(&mut Nonces::draw(1)?, aad, in_out)
+    }
+
+    /// Encrypts `in_out` in place under one of `nonces`.
+    ///
+    /// # Errors
+    ///
+    /// `Keyring` if the system has no randomness; `in_out` is then all zero.
+    pub(crate) fn seal_with(
+        &self,
+        nonces: &mut Nonces,
+        aad: &[u8],
+        in_out: &mut [u8],
+    ) -> Result<(Nonce, Tag)> {
         check_len(in_out.len())?;
-        Active::seal(&self.0, aad, in_out).map_err(|Failed| {
+        Active::seal(&self.0, nonces, aad, in_out).map_err(|Failed| {
             in_out.fill(0);
             internal()
         })

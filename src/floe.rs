@@ -9,8 +9,9 @@
 //! random 96-bit IV per segment, a new key every 2^20 segments. The header commits to key,
 //! parameters and AAD.
 //!
-//! Position and finality are never arguments here: [`Encryptor`] and [`Decryptor`] count, and
-//! [`RandomAccess`] follows a [`Layout`] whose end it has verified.
+//! Position and finality are never arguments here: [`Encryptor`] and [`Decryptor`] count,
+//! [`ParallelEncryptor`] follows the [`Layout`] it was made for, and [`RandomAccess`] one whose end
+//! it has verified.
 //!
 //! Source: FLOE specification, C2SP text of 2026-03-02. What is written and read here is exactly
 //! that, with `S` between [`MIN_SEGMENT_LEN`] and `u32::MAX - 1`.
@@ -39,6 +40,7 @@ mod encryptor;
 mod header;
 mod kdf;
 mod layout;
+mod parallel;
 mod random_access;
 mod segment;
 #[cfg(test)]
@@ -54,6 +56,7 @@ pub use layout::MAX_SEGMENTS;
 pub use layout::MIN_SEGMENT_LEN;
 pub use layout::SEGMENT_OVERHEAD;
 pub use layout::Span;
+pub use parallel::ParallelEncryptor;
 pub use random_access::RandomAccess;
 
 pub(crate) use segment::DATA_OFFSET;

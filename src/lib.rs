@@ -25,10 +25,13 @@ mod context;
 mod crypto;
 mod envelope;
 mod error;
+mod file;
 pub mod floe;
 mod keyring;
+mod new_file;
 mod object;
 mod oneshot;
+mod positional;
 #[cfg(feature = "s3")]
 mod s3;
 mod secret;
@@ -38,9 +41,11 @@ pub use cipher::{EnvelopeCipher, ReadPolicy};
 pub use context::EncryptionContext;
 pub use envelope::{Binding, Envelope, Format, METADATA_LIMIT, Placement};
 pub use error::{Error, ErrorKind, Result};
+pub use file::{FileSink, FileTransfer, Transferred};
 #[cfg(feature = "kms")]
 pub use keyring::KmsKeyring;
 pub use keyring::{DataKey, KeyFile, Keyring, LocalKeyring, WrappedKey};
+pub use new_file::NewFile;
 pub use object::{Body, Object, ReadAt};
 #[cfg(feature = "s3")]
 pub use s3::{

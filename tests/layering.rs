@@ -16,14 +16,14 @@ use std::path::PathBuf;
 /// backend takes keys.
 const LAYERS: &[&[&str]] = &[
     &["error"],
-    &["context", "aws"],
+    &["context", "aws", "new_file", "positional"],
     &["secret", "crypto"],
     &["floe", "oneshot"],
     &["keyring"],
     &["envelope"],
     &["object"],
     &["cipher"],
-    &["s3"],
+    &["file", "s3"],
 ];
 
 /// Layers whose modules may use each other; in the others a module may use itself only.

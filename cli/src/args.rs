@@ -120,6 +120,18 @@ pub(crate) struct OutputArgs {
     /// Write to standard output even if it is a terminal.
     #[arg(long)]
     pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) sync: SyncArgs,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct SyncArgs {
+    /// Wait until the new file is on the disk, as before deleting what it was made from.
+    ///
+    /// Without it the system writes when it sees fit, as after `cp`, and a power cut soon after
+    /// may take the file. One that replaces another is always waited for.
+    #[arg(long)]
+    pub(crate) sync: bool,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -134,7 +146,8 @@ pub(crate) struct AwsArgs {
     /// Base URL of KMS and S3, for other servers than AWS.
     ///
     /// AWS_ENDPOINT_URL_KMS and AWS_ENDPOINT_URL_S3 name them one by one. KMS over
-    /// http:// is refused unless it is on this machine.
+    /// http:// is refused unless it is on this machine. Such an S3 is sent no
+    /// checksums, which old servers do not know; opening finds damage anyway.
     #[arg(long, value_name = "URL", value_parser = endpoint_url)]
     pub(crate) endpoint_url: Option<String>,
 }

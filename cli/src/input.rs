@@ -75,9 +75,14 @@ impl Input {
         self.len
     }
 
-    /// The file itself, to be read at random. `None` for pipes and such.
-    pub(crate) fn into_file(self) -> Option<File> {
-        self.len.map(|_| self.file)
+    /// Whether it can be read at random, unlike pipes and such.
+    pub(crate) fn is_regular(&self) -> bool {
+        self.len.is_some()
+    }
+
+    /// The file itself.
+    pub(crate) fn into_file(self) -> File {
+        self.file
     }
 
     /// Its bytes, from the first to the last.

@@ -23,7 +23,6 @@ use waxseal::WrappedKey;
 use crate::aws::Aws;
 use crate::exit::Code;
 use crate::exit::Failure;
-use crate::output::sync_folder;
 use crate::progress::note;
 
 /// What `--key` says.
@@ -167,7 +166,6 @@ fn create(path: &Path) -> waxseal::Result<KeyFile> {
     if let Err(error) = keys.create(path) {
         return KeyFile::load(path).map_err(|_| error);
     }
-    sync_folder(path).map_err(failed)?;
     note(format_args!(
         "made the key file {} with the key {}; back it up: if it is lost, so is all it sealed",
         path.display(),
@@ -186,7 +184,11 @@ pub(crate) fn make_folder(path: &Path) -> std::io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(folder)?;
-    sync_folder(folder)
+    // Its name should outlive a power cut as the keys do; not every system can say.
+    if let Some(above) = folder.parent().and_then(|above| std::fs::File::open(above).ok()) {
+        let _ = above.sync_all();
+    }
+    Ok(())
 }
 
 /// The key file at `path`, or `None` if there is none.

@@ -1,26 +1,28 @@
 //! What is written: standard output, or a file that appears when it is whole.
 //!
-//! A file is written beside its place under another name, synced, and renamed. Until then, and
-//! after any failure, what was there before is untouched.
+//! A file is written beside its place under another name, and renamed. Until then, and after any
+//! failure, what was there before is untouched.
 
 use std::fs::File;
-use std::fs::Metadata;
 use std::io::ErrorKind;
 use std::io::IsTerminal as _;
 use std::path::Path;
-use std::path::PathBuf;
 
 use futures_util::TryStreamExt as _;
-use tempfile::TempPath;
 use tokio::io::AsyncWriteExt as _;
+use tokio::io::BufWriter;
 use waxseal::Body;
 use waxseal::Error;
+use waxseal::FileSink;
+use waxseal::FileTransfer;
+use waxseal::NewFile;
 
 use crate::args::OutputArgs;
 use crate::exit::Code;
 use crate::exit::Failure;
 use crate::keys::Keys;
 use crate::place::Place;
+use crate::progress::Progress;
 
 /// What is written, which decides who can read a new file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,21 +37,16 @@ pub(crate) enum Content {
 #[derive(Debug)]
 pub(crate) struct Output {
     name: String,
-    file: tokio::fs::File,
     target: Target,
+    sync: bool,
     written: u64,
 }
 
 #[derive(Debug)]
 enum Target {
     /// Standard output, a device or a named pipe: bytes are gone once written.
-    Direct,
-    File {
-        /// Deleted when dropped.
-        temporary: TempPath,
-        path: PathBuf,
-        replaces: Option<Box<Metadata>>,
-    },
+    Direct(File),
+    New(NewFile),
 }
 
 impl Output {
@@ -68,15 +65,15 @@ impl Output {
             }
             Place::Stdio => {
                 let file = stdout().map_err(|e| Failure::io("cannot use standard output", e))?;
-                Ok(Self::direct("standard output".to_owned(), file.into()))
+                Ok(Self::new("standard output".to_owned(), Target::Direct(file), false))
             }
-            Place::Path(path) => Self::path(path, content).await,
+            Place::Path(path) => Self::path(path, content, args.sync.sync).await,
             Place::S3(_) => Err(Failure::usage(format!("{} is an S3 object", args.output))
                 .remedy("use `waxseal cp` for S3")),
         }
     }
 
-    async fn path(path: &Path, content: Content) -> Result<Self, Failure> {
+    async fn path(path: &Path, content: Content, sync: bool) -> Result<Self, Failure> {
         let name = path.display().to_string();
         let found = match path.symlink_metadata() {
             Ok(found) => Some(found),
@@ -106,20 +103,22 @@ impl Output {
             }
             _ => {}
         }
-        let temporary = temporary(path, content).map_err(|e| cannot_write(&name, e))?;
-        let (file, temporary) = temporary.into_parts();
-        let target =
-            Target::File { temporary, path: path.to_owned(), replaces: found.map(Box::new) };
-        Ok(Self { name, file: file.into(), target, written: 0 })
+        let new = match content {
+            Content::Opened => NewFile::create_private(path),
+            Content::Sealed => NewFile::create(path),
+        };
+        let new = new.map_err(|e| cannot_write(&name, e))?;
+        Ok(Self::new(name, Target::New(new), sync))
     }
 
     async fn device(path: &Path, name: String) -> Result<Self, Failure> {
         let opened = tokio::fs::OpenOptions::new().write(true).open(path).await;
-        opened.map_err(|e| cannot_write(&name, e)).map(|file| Self::direct(name, file))
+        let file = opened.map_err(|e| cannot_write(&name, e))?;
+        Ok(Self::new(name, Target::Direct(file.into_std().await), false))
     }
 
-    fn direct(name: String, file: tokio::fs::File) -> Self {
-        Self { name, file, target: Target::Direct, written: 0 }
+    fn new(name: String, target: Target, sync: bool) -> Self {
+        Self { name, target, sync, written: 0 }
     }
 
     /// How messages call it.
@@ -132,6 +131,35 @@ impl Output {
         self.written
     }
 
+    /// Where [`transfer`](Self::transfer) is to write.
+    pub(crate) fn sink(&self) -> Result<FileSink, Failure> {
+        match &self.target {
+            Target::Direct(file) => {
+                file.try_clone().map(Into::into).map_err(|e| cannot_write(&self.name, e))
+            }
+            Target::New(new) => Ok(new.into()),
+        }
+    }
+
+    /// Runs `transfer` into [`sink`](Self::sink). `what` could not be done if it fails.
+    pub(crate) async fn transfer(
+        &mut self,
+        transfer: FileTransfer,
+        progress: &Progress,
+        what: &str,
+        keys: &Keys,
+    ) -> Result<(), Failure> {
+        let done = progress.follow(transfer).run().await;
+        self.written = progress.written();
+        match done {
+            Ok(_) => Ok(()),
+            Err(error) if error.to_string() == "cannot write the file" => {
+                Err(cannot_write(&self.name, io_error(&error)))
+            }
+            Err(error) => Err(self.cut_short(what, keys, error)),
+        }
+    }
+
     /// Writes all of `body`. `what` could not be done if it fails.
     pub(crate) async fn fill(
         &mut self,
@@ -139,36 +167,40 @@ impl Output {
         what: &str,
         keys: &Keys,
     ) -> Result<(), Failure> {
-        loop {
+        let file = match &self.target {
+            Target::Direct(file) => file.try_clone(),
+            Target::New(new) => new.file().try_clone(),
+        };
+        let file = file.map_err(|e| cannot_write(&self.name, e))?;
+        // Each write is handed to another thread, which pays for large ones only.
+        let mut file = BufWriter::with_capacity(WRITE_LEN, tokio::fs::File::from_std(file));
+        let filled = loop {
             match body.try_next().await {
                 Ok(Some(bytes)) => {
-                    let done = self.file.write_all(&bytes).await;
+                    let done = file.write_all(&bytes).await;
                     done.map_err(|e| cannot_write(&self.name, e))?;
                     self.written += bytes.len() as u64;
                 }
-                Ok(None) => break,
-                Err(error) => return Err(self.cut_short(what, keys, error).await),
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
             }
-        }
-        self.file.flush().await.map_err(|e| cannot_write(&self.name, e))
+        };
+        // What was verified is passed on even so; the exit code tells that it is not all.
+        let flushed = file.flush().await.map_err(|e| cannot_write(&self.name, e));
+        filled.map_err(|error| self.cut_short(what, keys, error)).and(flushed)
     }
 
     /// Puts the file in its place, for good.
     pub(crate) async fn commit(self) -> Result<(), Failure> {
-        let Self { name, file, target, .. } = self;
-        let Target::File { temporary, path, replaces } = target else { return Ok(()) };
-        let failed = |e| cannot_write(&name, e);
-        if let Some(replaces) = replaces {
-            keep_permissions(&temporary, &replaces).map_err(failed)?;
-        }
-        file.sync_all().await.map_err(failed)?;
-        temporary.persist(&path).map_err(|e| failed(e.error))?;
-        let synced = tokio::task::spawn_blocking(move || sync_folder(&path)).await;
-        synced.map_err(std::io::Error::from).flatten().map_err(failed)
+        let Self { name, target, sync, .. } = self;
+        let Target::New(new) = target else { return Ok(()) };
+        let commit = move || if sync { new.commit_durable() } else { new.commit() };
+        let done = tokio::task::spawn_blocking(commit).await;
+        done.map_err(std::io::Error::from).flatten().map_err(|e| cannot_write(&name, e))
     }
 
-    /// The failure of `body`, with a word on what was written already.
-    async fn cut_short(&mut self, what: &str, keys: &Keys, error: Error) -> Failure {
+    /// The failure of what is being written, with a word on what was written already.
+    fn cut_short(&self, what: &str, keys: &Keys, error: Error) -> Failure {
         let altered = error.kind() == waxseal::ErrorKind::Authentication && self.written > 0;
         let mut failure = keys.failure(what, error);
         if altered {
@@ -177,11 +209,9 @@ impl Output {
                  altered or cut; restore it from a copy",
             );
         }
-        if self.written == 0 || !matches!(self.target, Target::Direct) {
+        if self.written == 0 || !matches!(self.target, Target::Direct(_)) {
             return failure;
         }
-        // What was verified is passed on; the exit code tells that it is not all.
-        let _ = self.file.flush().await;
         failure.and(&format!(
             "discard the {} bytes on {}: they are true, but not all",
             self.written, self.name
@@ -189,57 +219,12 @@ impl Output {
     }
 }
 
-/// Makes the entry of `path` in its folder durable, where the system can.
-pub(crate) fn sync_folder(path: &Path) -> std::io::Result<()> {
-    if !cfg!(unix) {
-        return Ok(());
-    }
-    match File::open(folder(path)).and_then(|folder| folder.sync_all()) {
-        // Some folders can be written and not read, some file systems cannot sync them.
-        Err(error)
-            if matches!(
-                error.kind(),
-                ErrorKind::InvalidInput | ErrorKind::PermissionDenied | ErrorKind::Unsupported
-            ) =>
-        {
-            Ok(())
-        }
-        done => done,
-    }
-}
-
-fn temporary(path: &Path, content: Content) -> std::io::Result<tempfile::NamedTempFile> {
-    let mut options = File::options();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    {
-        // Less the umask.
-        let mode = if content == Content::Sealed { 0o666 } else { 0o600 };
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
-    }
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".waxseal-").suffix(".tmp");
-    builder.make_in(folder(path), |path| options.open(path))
-}
-
-fn folder(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// Gives the new file the mode of the one it replaces, and its owner if this user may.
-#[cfg(unix)]
-fn keep_permissions(temporary: &Path, replaces: &Metadata) -> std::io::Result<()> {
-    use std::os::unix::fs::MetadataExt as _;
-    let own = temporary.metadata()?;
-    if (own.uid(), own.gid()) != (replaces.uid(), replaces.gid()) {
-        let _ = std::os::unix::fs::chown(temporary, Some(replaces.uid()), Some(replaces.gid()));
-    }
-    std::fs::set_permissions(temporary, replaces.permissions())
-}
-
-#[cfg(not(unix))]
-fn keep_permissions(_: &Path, _: &Metadata) -> std::io::Result<()> {
-    Ok(())
+/// What the file system said.
+fn io_error(error: &Error) -> std::io::Error {
+    let source = std::error::Error::source(error).and_then(|e| e.downcast_ref::<std::io::Error>());
+    let code = source.and_then(std::io::Error::raw_os_error);
+    let kind = source.map_or(ErrorKind::Other, std::io::Error::kind);
+    code.map_or(kind.into(), std::io::Error::from_raw_os_error)
 }
 
 /// The failure of a write, with a remedy.
@@ -261,3 +246,6 @@ fn stdout() -> std::io::Result<File> {
         std::os::windows::io::AsHandle::as_handle(&std::io::stdout()).try_clone_to_owned()?;
     Ok(owned.into())
 }
+
+/// Bytes written at a time.
+const WRITE_LEN: usize = 1 << 20;

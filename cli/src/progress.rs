@@ -14,6 +14,7 @@ use indicatif::ProgressBar;
 use indicatif::ProgressDrawTarget;
 use indicatif::ProgressStyle;
 use waxseal::Body;
+use waxseal::FileTransfer;
 
 use crate::args::Verbosity;
 
@@ -22,7 +23,8 @@ use crate::args::Verbosity;
 pub(crate) struct Progress {
     verb: &'static str,
     bar: ProgressBar,
-    bytes: Arc<AtomicU64>,
+    read: Arc<AtomicU64>,
+    written: Arc<AtomicU64>,
     began: Instant,
     verbose: bool,
 }
@@ -41,13 +43,13 @@ impl Progress {
         let style = ProgressStyle::with_template(if total.is_some() { BAR } else { COUNTER });
         let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
         bar.set_style(style.progress_chars("=> ").tick_chars("-\\|/ "));
-        let (bytes, began) = (Arc::new(AtomicU64::new(0)), Instant::now());
-        Self { verb, bar, bytes, began, verbose: verbosity.verbose }
+        let (read, written) = Default::default();
+        Self { verb, bar, read, written, began: Instant::now(), verbose: verbosity.verbose }
     }
 
     /// The same body, counted as it is read. Draws nothing before its first bytes.
     pub(crate) fn watch(&self, body: Body) -> Body {
-        let (bar, bytes) = (self.bar.clone(), Arc::clone(&self.bytes));
+        let (bar, bytes) = (self.bar.clone(), Arc::clone(&self.read));
         let len = body.len_hint();
         let body = Body::from_stream(body.inspect_ok(move |more| {
             bytes.fetch_add(more.len() as u64, Ordering::Relaxed);
@@ -56,9 +58,25 @@ impl Progress {
         len.into_iter().fold(body, Body::with_len)
     }
 
-    /// Bytes that have passed.
-    pub(crate) fn bytes(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed)
+    /// The same transfer, counted as it proceeds.
+    pub(crate) fn follow(&self, transfer: FileTransfer) -> FileTransfer {
+        let bar = self.bar.clone();
+        let (read, written) = (Arc::clone(&self.read), Arc::clone(&self.written));
+        transfer.progress(move |done| {
+            read.fetch_add(done.read, Ordering::Relaxed);
+            written.fetch_add(done.written, Ordering::Relaxed);
+            bar.inc(done.read);
+        })
+    }
+
+    /// Bytes that were read.
+    pub(crate) fn read(&self) -> u64 {
+        self.read.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that a transfer wrote.
+    pub(crate) fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
     }
 
     /// Takes the bar away and prints the summary if that is wanted, of `bytes` of plaintext.

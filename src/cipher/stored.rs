@@ -110,15 +110,41 @@ impl EnvelopeCipher {
         location: Option<Location<'_>>,
         context: &EncryptionContext,
     ) -> Result<Object> {
+        let at = (sealed_len, header_at);
+        let access = self.verify_floe(envelope, &source, at, header, location, context).await?;
+        Ok(Object::floe(source, access, header_at))
+    }
+
+    /// Opens what begins with its envelope, for several threads; also where its body begins.
+    pub(crate) async fn open_parallel(
+        &self,
+        source: &dyn ReadAt,
+        sealed_len: u64,
+        context: &EncryptionContext,
+    ) -> Result<(floe::RandomAccess, u64)> {
+        let (envelope, header_at, header) = read_inline(source, sealed_len).await?;
+        let at = (sealed_len, header_at);
+        let access = self.verify_floe(&envelope, source, at, &header, None, context).await?;
+        Ok((access, header_at + FLOE_HEADER_LEN))
+    }
+
+    /// Unwraps the key, and verifies the header and the final segment.
+    async fn verify_floe(
+        &self,
+        envelope: &Envelope,
+        source: &dyn ReadAt,
+        (sealed_len, header_at): (u64, u64),
+        header: &floe::Header,
+        location: Option<Location<'_>>,
+        context: &EncryptionContext,
+    ) -> Result<floe::RandomAccess> {
         self.policy.check_segment_len(header.segment_len())?;
         let layout = object::layout(header, header_at, sealed_len)?;
         let (key, aad) = self.unlock(envelope, context, location).await?;
         let body_at = header_at + FLOE_HEADER_LEN;
         let Range { start, end } = layout.final_segment();
-        let last = object::read_exactly(&source, body_at + start..body_at + end).await?;
-        let mut last = BytesMut::from(last);
-        let access = floe::RandomAccess::new(&key, &aad, header, layout, &mut last)?;
-        Ok(Object::floe(source, access, header_at))
+        let last = object::read_exactly(source, body_at + start..body_at + end).await?;
+        floe::RandomAccess::new(&key, &aad, header, layout, &mut BytesMut::from(last))
     }
 
     async fn seal_one_shot(

@@ -1,8 +1,8 @@
 //! [`Backend`] on AWS-LC.
 
+use aws_lc_rs::aead;
 use aws_lc_rs::aead::AES_256_GCM;
 use aws_lc_rs::aead::Aad;
-use aws_lc_rs::aead::RandomizedNonceKey;
 use aws_lc_rs::constant_time;
 use aws_lc_rs::hkdf;
 use aws_lc_rs::hmac;
@@ -12,26 +12,55 @@ use crate::crypto::Backend;
 use crate::crypto::Failed;
 use crate::crypto::Hash;
 use crate::crypto::Nonce;
+use crate::crypto::Nonces;
 use crate::crypto::Tag;
 
 pub(super) struct AwsLc;
 
 impl Backend for AwsLc {
-    /// The module draws the nonce itself: the path that its FIPS build counts as approved.
-    type Aead = RandomizedNonceKey;
+    #[cfg(not(feature = "internal-nonces"))]
+    type Aead = aead::LessSafeKey;
+    #[cfg(feature = "internal-nonces")]
+    type Aead = aead::RandomizedNonceKey;
 
+    #[cfg(not(feature = "internal-nonces"))]
     fn aead(key: &[u8; 32]) -> Result<Self::Aead, Failed> {
-        RandomizedNonceKey::new(&AES_256_GCM, key).map_err(|_| Failed)
+        let key = aead::UnboundKey::new(&AES_256_GCM, key).map_err(|_| Failed)?;
+        Ok(aead::LessSafeKey::new(key))
     }
 
-    fn seal(aead: &Self::Aead, aad: &[u8], in_out: &mut [u8]) -> Result<(Nonce, Tag), Failed> {
-        let (nonce, tag) =
-            aead.seal_in_place_separate_tag(Aad::from(aad), in_out).map_err(|_| Failed)?;
+    #[cfg(feature = "internal-nonces")]
+    fn aead(key: &[u8; 32]) -> Result<Self::Aead, Failed> {
+        aead::RandomizedNonceKey::new(&AES_256_GCM, key).map_err(|_| Failed)
+    }
+
+    #[cfg(not(feature = "internal-nonces"))]
+    fn seal(
+        aead: &Self::Aead,
+        nonces: &mut Nonces,
+        aad: &[u8],
+        in_out: &mut [u8],
+    ) -> Result<(Nonce, Tag), Failed> {
+        let nonce = nonces.next()?;
+        let unique = aead::Nonce::assume_unique_for_key(nonce);
+        let tag = aead.seal_in_place_separate_tag(unique, Aad::from(aad), in_out);
+        Ok((nonce, tag.map_err(|_| Failed)?.as_ref().try_into().map_err(|_| Failed)?))
+    }
+
+    #[cfg(feature = "internal-nonces")]
+    fn seal(
+        aead: &Self::Aead,
+        _: &mut Nonces,
+        aad: &[u8],
+        in_out: &mut [u8],
+    ) -> Result<(Nonce, Tag), Failed> {
+        let sealed = aead.seal_in_place_separate_tag(Aad::from(aad), in_out);
+        let (nonce, tag) = sealed.map_err(|_| Failed)?;
         Ok((*nonce.as_ref(), tag.as_ref().try_into().map_err(|_| Failed)?))
     }
 
     fn open(aead: &Self::Aead, nonce: &Nonce, aad: &[u8], in_out: &mut [u8]) -> Result<(), Failed> {
-        let nonce = aws_lc_rs::aead::Nonce::assume_unique_for_key(*nonce);
+        let nonce = aead::Nonce::assume_unique_for_key(*nonce);
         aead.open_in_place(nonce, Aad::from(aad), in_out).map(drop).map_err(|_| Failed)
     }
 

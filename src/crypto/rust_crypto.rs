@@ -18,6 +18,7 @@ use crate::crypto::Backend;
 use crate::crypto::Failed;
 use crate::crypto::Hash;
 use crate::crypto::Nonce;
+use crate::crypto::Nonces;
 use crate::crypto::TAG_LEN;
 use crate::crypto::Tag;
 
@@ -30,9 +31,13 @@ impl Backend for RustCrypto {
         Ok(Aes256Gcm::new(key.into()))
     }
 
-    fn seal(aead: &Self::Aead, aad: &[u8], in_out: &mut [u8]) -> Result<(Nonce, Tag), Failed> {
-        let mut nonce = Nonce::default();
-        Self::fill_random(&mut nonce)?;
+    fn seal(
+        aead: &Self::Aead,
+        nonces: &mut Nonces,
+        aad: &[u8],
+        in_out: &mut [u8],
+    ) -> Result<(Nonce, Tag), Failed> {
+        let nonce = nonces.next()?;
         let tag =
             aead.encrypt_inout_detached(&nonce.into(), aad, in_out.into()).map_err(|_| Failed)?;
         Ok((nonce, tag.into()))

@@ -1,5 +1,6 @@
 //! Encrypts the segments of a message in order.
 
+use crate::crypto::Nonces;
 use crate::error::Error;
 use crate::error::Result;
 use crate::floe::header::HEADER_LEN;
@@ -11,6 +12,8 @@ use crate::floe::segment::Position;
 use crate::secret::SecretKey;
 
 /// Encrypts a message, segment after segment.
+///
+/// For a message whose length is known, see [`ParallelEncryptor`](crate::floe::ParallelEncryptor).
 ///
 /// The bytes are written around the plaintext in place. A message is complete only with
 /// [`encrypt_final`](Self::encrypt_final), which consumes the encryptor; without it readers
@@ -40,23 +43,29 @@ impl Encryptor {
         self.keys.header().as_bytes()
     }
 
-    /// Encrypts the next segment, not the final one, in place.
+    /// Encrypts the next segments, not the final one, in place.
     ///
-    /// `segment` has the full segment length; its plaintext stands from byte 16 to 16 before the
-    /// end. On an error `segment` holds nothing of use and the message cannot go on.
+    /// `segments` holds one full segment or several, end to end; the plaintext of each stands from
+    /// its byte 16 to 16 before its end. Several at a time are quicker, since they share a call for
+    /// random IVs. After an error the message cannot go on.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if the length is another or the message has 2^40 - 1 segments already;
-    /// `Keyring` if the system has no randomness.
+    /// `InvalidInput` if the length is no multiple of the segment length, or the message would have
+    /// more than 2^40 segments with a final one; `Keyring` if the system has no randomness.
     ///
     /// Source: FLOE specification, `encryptSegment` with `is_final` false.
-    pub fn encrypt(&mut self, segment: &mut [u8]) -> Result<()> {
-        if segment.len() as u64 != u64::from(self.keys.header().segment_len()) {
-            return Err(Error::invalid_input("an internal segment must be full"));
+    pub fn encrypt(&mut self, segments: &mut [u8]) -> Result<()> {
+        let segment_len = self.segment_len();
+        if segments.is_empty() || !segments.len().is_multiple_of(segment_len) {
+            return Err(Error::invalid_input("internal segments must be full"));
         }
-        self.encrypt_at(false, segment)?;
-        self.next += 1;
+        for group in segments.chunks_mut(segment_len.saturating_mul(Nonces::MOST)) {
+            let mut nonces = Nonces::draw(group.len() / segment_len)?;
+            for segment in group.chunks_exact_mut(segment_len) {
+                self.encrypt_next(false, &mut nonces, segment)?;
+            }
+        }
         Ok(())
     }
 
@@ -64,24 +73,35 @@ impl Encryptor {
     ///
     /// # Errors
     ///
-    /// As [`encrypt`](Self::encrypt).
+    /// `InvalidInput` if it is shorter or longer; `Keyring` if the system has no randomness.
     ///
     /// Source: FLOE specification, `encryptSegment` with `is_final` true.
     pub fn encrypt_final(mut self, segment: &mut [u8]) -> Result<()> {
-        let full = u64::from(self.keys.header().segment_len());
+        let full = self.segment_len() as u64;
         if !(layout::SEGMENT_OVERHEAD..=full).contains(&(segment.len() as u64)) {
             return Err(Error::invalid_input("a final segment has 32 bytes to a full segment"));
         }
-        self.encrypt_at(true, segment)
+        self.encrypt_next(true, &mut Nonces::draw(1)?, segment)
     }
 
-    fn encrypt_at(&mut self, is_final: bool, segment: &mut [u8]) -> Result<()> {
+    fn encrypt_next(
+        &mut self,
+        is_final: bool,
+        nonces: &mut Nonces,
+        segment: &mut [u8],
+    ) -> Result<()> {
         let position = Position { index: self.next, is_final };
         if position.index >= layout::MAX_SEGMENTS - u64::from(!is_final) {
             return Err(Error::invalid_input("a message has at most 2^40 segments"));
         }
         let cipher = EpochCipher::at(self.cipher.take(), &self.keys, position.index)?;
-        segment::encrypt(self.cipher.insert(cipher).get(), position, segment)
+        segment::encrypt(self.cipher.insert(cipher).get(), nonces, position, segment)?;
+        self.next += 1;
+        Ok(())
+    }
+
+    fn segment_len(&self) -> usize {
+        self.keys.header().segment_len() as usize
     }
 
     #[cfg(test)]

@@ -143,7 +143,16 @@ impl SharedCipher {
         Ok(Self { last: Mutex::new(Arc::new(first)) })
     }
 
-    pub(super) fn at(&self, keys: &MessageKeys, position: u64) -> Result<Arc<EpochCipher>> {
+    /// The cipher that `position` needs: `held`, if it is that, which saves the lock.
+    pub(super) fn at(
+        &self,
+        held: Option<Arc<EpochCipher>>,
+        keys: &MessageKeys,
+        position: u64,
+    ) -> Result<Arc<EpochCipher>> {
+        if let Some(held) = held.filter(|held| held.epoch == keys.epoch(position)) {
+            return Ok(held);
+        }
         // A panic elsewhere cannot have left half a cipher here.
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if last.epoch != keys.epoch(position) {

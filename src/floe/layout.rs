@@ -118,6 +118,24 @@ impl Layout {
         Ok(Span { layout: *self, segments: first..end, plain })
     }
 
+    /// All of the segments with these numbers, half open.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if there are none with these numbers.
+    pub fn segments_span(&self, segments: Range<u64>) -> Result<Span> {
+        if segments.is_empty() || segments.end > self.segments {
+            return Err(Error::invalid_input(format!(
+                "segments {}..{} are not among the {} of the message",
+                segments.start, segments.end, self.segments
+            )));
+        }
+        let per_segment = self.segment_len - SEGMENT_OVERHEAD;
+        let end = segments.end.saturating_mul(per_segment).min(self.plain_len);
+        let plain = segments.start * per_segment..end;
+        Ok(Span { layout: *self, segments, plain })
+    }
+
     /// Body offset at which segment `index` begins; the body length past the last one.
     fn offset_of(&self, index: u64) -> u64 {
         index.saturating_mul(self.segment_len).min(self.body_len())
@@ -156,8 +174,29 @@ impl Span {
         })
     }
 
+    /// The plaintext bytes wanted, half open.
+    pub fn plain(&self) -> Range<u64> {
+        self.plain.clone()
+    }
+
+    /// The place of each segment within the fetched bytes, in order.
+    pub(crate) fn places(&self) -> impl Iterator<Item = Range<usize>> {
+        self.segments().map(|(_, place)| place)
+    }
+
     pub(super) fn layout(&self) -> &Layout {
         &self.layout
+    }
+
+    pub(super) fn segment_count(&self) -> usize {
+        to_usize(self.segments.end - self.segments.start)
+    }
+
+    /// Whether nothing of its segments is left out.
+    pub(super) fn is_whole(&self) -> bool {
+        self.layout
+            .segments_span(self.segments.clone())
+            .is_ok_and(|whole| whole.plain == self.plain)
     }
 
     /// Each segment's number and its place within the fetched bytes.

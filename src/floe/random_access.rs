@@ -51,7 +51,7 @@ impl RandomAccess {
         let keys = MessageKeys::verify(key, aad, header).inspect_err(|_| final_segment.fill(0))?;
         let position = Position { index: layout.segments() - 1, is_final: true };
         let cipher = SharedCipher::new(&keys, position.index)?;
-        let aead = cipher.at(&keys, position.index)?;
+        let aead = cipher.at(None, &keys, position.index)?;
         segment::decrypt(aead.get(), header.segment_len(), position, final_segment)?;
         Ok(Self { keys, layout, cipher })
     }
@@ -79,11 +79,13 @@ impl RandomAccess {
         if span.layout() != &self.layout || body.len() as u64 != span.body_len() {
             return Err(Error::invalid_input("the span does not describe these bytes"));
         }
+        let segment_len = self.keys.header().segment_len();
+        let mut held = None;
         for (index, place) in span.segments() {
             let position = Position { index, is_final: index == self.layout.segments() - 1 };
-            let decrypted = self.cipher.at(&self.keys, index).and_then(|aead| {
-                let segment_len = self.keys.header().segment_len();
-                segment::decrypt(aead.get(), segment_len, position, &mut body[place]).map(drop)
+            let decrypted = self.cipher.at(held.take(), &self.keys, index).and_then(|cipher| {
+                let aead = held.insert(cipher).get();
+                segment::decrypt(aead, segment_len, position, &mut body[place]).map(drop)
             });
             if let Err(error) = decrypted {
                 body.fill(0);

@@ -11,6 +11,7 @@
 
 use crate::crypto::Aead;
 use crate::crypto::NONCE_LEN;
+use crate::crypto::Nonces;
 use crate::crypto::TAG_LEN;
 use crate::error::Error;
 use crate::error::ErrorKind;
@@ -26,14 +27,19 @@ pub(super) struct Position {
 /// Encrypts in place: the plaintext stands between [`DATA_OFFSET`] and the last 16 bytes.
 ///
 /// The caller has checked that `segment` has `S` bytes, or 32 to `S` if it is final.
-pub(super) fn encrypt(aead: &Aead, position: Position, segment: &mut [u8]) -> Result<()> {
+pub(super) fn encrypt(
+    aead: &Aead,
+    nonces: &mut Nonces,
+    position: Position,
+    segment: &mut [u8],
+) -> Result<()> {
     let prefix = if position.is_final {
         u32::try_from(segment.len()).map_err(|_| Error::invalid_input("segment too long"))?
     } else {
         INTERNAL
     };
     let data_end = segment.len() - TAG_LEN;
-    let (iv, tag) = aead.seal(&aad(position), &mut segment[DATA_OFFSET..data_end])?;
+    let (iv, tag) = aead.seal_with(nonces, &aad(position), &mut segment[DATA_OFFSET..data_end])?;
     segment[..PREFIX_LEN].copy_from_slice(&prefix.to_be_bytes());
     segment[PREFIX_LEN..DATA_OFFSET].copy_from_slice(&iv);
     segment[data_end..].copy_from_slice(&tag);

@@ -21,6 +21,7 @@ use crate::crypto;
 use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::error::Result;
+use crate::new_file::NewFile;
 use crate::secret::SecretKey;
 
 /// One to 64 local wrapping keys, each with an id; the last one is current.
@@ -114,10 +115,7 @@ impl KeyFile {
     /// `Store` if a file is there already, which is left as it is, or cannot be made.
     pub fn create(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
-        let file = self.write_beside(path)?;
-        file.persist_noclobber(path).map_err(|e| unwritable(path, e.error))?;
-        sync_folder(path);
-        Ok(())
+        self.write_beside(path)?.commit_new().map_err(|e| unwritable(path, e))
     }
 
     /// Replaces the file at `path` in one step.
@@ -127,10 +125,7 @@ impl KeyFile {
     /// `Store` if it cannot be written; the old file is then left as it is.
     pub fn replace(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
-        let file = self.write_beside(path)?;
-        file.persist(path).map_err(|e| unwritable(path, e.error))?;
-        sync_folder(path);
-        Ok(())
+        self.write_beside(path)?.commit_durable().map_err(|e| unwritable(path, e))
     }
 
     /// The id and key that seal.
@@ -163,10 +158,11 @@ impl KeyFile {
         (!file.keys.is_empty()).then_some(file)
     }
 
-    /// A private temporary file in the same folder, synced, ready to be renamed.
-    fn write_beside(&self, path: &Path) -> Result<tempfile::NamedTempFile> {
+    /// A private file with these keys, to be committed.
+    fn write_beside(&self, path: &Path) -> Result<NewFile> {
         let write = || {
-            let mut file = tempfile::NamedTempFile::new_in(folder_of(path))?;
+            let new = NewFile::create_private(path)?;
+            let mut file = new.file();
             writeln!(file, "{COMMENT}")?;
             for (id, key) in &self.keys {
                 let mut encoded = Zeroizing::new([0; 43]);
@@ -174,8 +170,7 @@ impl KeyFile {
                     .expect("32 bytes are 43 characters");
                 writeln!(file, "{LINE} {id} {encoded}")?;
             }
-            file.as_file().sync_all()?;
-            Ok(file)
+            Ok(new)
         };
         write().map_err(|e| unwritable(path, e))
     }
@@ -217,18 +212,6 @@ fn check_private(path: &Path, file: &std::fs::File) -> Result<()> {
 #[cfg(not(unix))]
 fn check_private(_: &Path, _: &std::fs::File) -> Result<()> {
     Ok(())
-}
-
-/// Makes the new name last: what this key seals should not outlive it in a power cut. Not every
-/// file system can, and the file is in place either way.
-fn sync_folder(path: &Path) {
-    if let Ok(folder) = std::fs::File::open(folder_of(path)) {
-        let _ = folder.sync_all();
-    }
-}
-
-fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn unreadable(path: &Path, source: std::io::Error) -> Error {

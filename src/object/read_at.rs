@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use crate::error::Error;
 use crate::error::Result;
+use crate::positional;
 
 /// Stored, sealed bytes of one fixed object, readable at any offset.
 ///
@@ -77,7 +78,8 @@ impl ReadAt for std::sync::Arc<std::fs::File> {
         let mut bytes = Vec::with_capacity(len);
         let read = move || {
             bytes.resize(len, 0);
-            read_exact_at(&file, &mut bytes, sealed.start)?;
+            let parts = &mut [std::io::IoSliceMut::new(&mut bytes)];
+            positional::read_exact_at(&file, parts, sealed.start)?;
             Ok::<_, std::io::Error>(Bytes::from(bytes))
         };
         tokio::task::spawn_blocking(read)
@@ -86,25 +88,6 @@ impl ReadAt for std::sync::Arc<std::fs::File> {
             .flatten()
             .map_err(|e| Error::store("cannot read the file", e))
     }
-}
-
-#[cfg(unix)]
-fn read_exact_at(file: &std::fs::File, bytes: &mut [u8], offset: u64) -> std::io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, bytes, offset)
-}
-
-#[cfg(windows)]
-fn read_exact_at(file: &std::fs::File, mut bytes: &mut [u8], mut at: u64) -> std::io::Result<()> {
-    while !bytes.is_empty() {
-        match std::os::windows::fs::FileExt::seek_read(file, bytes, at)? {
-            0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
-            read => {
-                bytes = &mut bytes[read..];
-                at += read as u64;
-            }
-        }
-    }
-    Ok(())
 }
 
 /// The part `wanted` of an object, if `held`, which begins at `start`, has it.

@@ -1,8 +1,9 @@
 //! Plaintext stream in, sealed stream out.
 //!
 //! [`Batch`] is the pure part: plaintext is laid where its segment's ciphertext will be and is
-//! encrypted in place. A full segment is encrypted only once more plaintext or the end is known
-//! to follow, since that decides whether it is the final one. [`Sealing`] is the stream around it.
+//! encrypted in place, some segments at a time. A full segment is encrypted only once more
+//! plaintext or the end is known to follow, since that decides whether it is the final one.
+//! [`Sealing`] is the stream around it.
 
 use std::pin::Pin;
 use std::task::Context;
@@ -42,7 +43,7 @@ impl Sealing {
             let layout = floe::Layout::of_plaintext(segment_len, plain_len).ok()?;
             layout.body_len().checked_add((prelude.len() + floe::HEADER_LEN) as u64)
         });
-        let batch = Some(Batch::new(encryptor, segment_len, prelude));
+        let batch = Some(Batch::new(encryptor, segment_len, prelude, BytesMut::new()));
         Self { source, rest: Bytes::new(), batch, batch_len: 0, len }
     }
 
@@ -103,13 +104,9 @@ pub(crate) fn seal_slice(
     let layout = floe::Layout::of_plaintext(segment_len, plain.len() as u64)?;
     let sealed_len = usize::try_from(layout.body_len())
         .map_err(|_| Error::invalid_input("too large for this machine's memory"))?;
-    let mut batch = Batch::new(encryptor, segment_len, &[]);
     let whole_len = prelude.len() + floe::HEADER_LEN + sealed_len;
-    let mut out = BytesMut::with_capacity(whole_len);
-    out.extend_from_slice(prelude);
-    out.extend_from_slice(&batch.out);
-    batch.segment_at = out.len();
-    batch.out = out;
+    let out = BytesMut::with_capacity(whole_len);
+    let mut batch = Batch::new(encryptor, segment_len, prelude, out);
     batch.fill(&mut &*plain, whole_len)?; // never that many before the final segment
     batch.finish()
 }
@@ -118,45 +115,48 @@ pub(crate) fn seal_slice(
 struct Batch {
     encryptor: floe::Encryptor,
     segment_len: usize,
-    /// Sealed segments, then the current one: its prefix, and plaintext in place.
+    /// Sealed segments, then full ones still in plaintext, then the current one: its prefix, and
+    /// plaintext in place.
     out: BytesMut,
+    /// Where the segments that are not sealed begin in `out`.
+    unsealed_at: usize,
     /// Where the current segment begins in `out`.
-    segment_at: usize,
+    current_at: usize,
 }
 
 impl Batch {
-    fn new(encryptor: floe::Encryptor, segment_len: u32, prelude: &[u8]) -> Self {
-        let mut out = BytesMut::new();
+    fn new(
+        encryptor: floe::Encryptor,
+        segment_len: u32,
+        prelude: &[u8],
+        mut out: BytesMut,
+    ) -> Self {
         out.extend_from_slice(prelude);
         out.extend_from_slice(encryptor.header());
-        let segment_at = out.len();
-        Self { encryptor, segment_len: segment_len as usize, out, segment_at }
+        let (at, segment_len) = (out.len(), segment_len as usize);
+        Self { encryptor, segment_len, out, unsealed_at: at, current_at: at }
     }
 
     /// Takes plaintext until a batch is complete, which it returns, or `plain` is used up.
     fn fill(&mut self, plain: &mut impl bytes::Buf, batch_len: usize) -> Result<Option<Bytes>> {
         while plain.has_remaining() {
-            let data_end = self.segment_at + self.segment_len - TAG_LEN;
-            if self.out.len() == data_end {
-                self.out.extend_from_slice(&[0; TAG_LEN]);
-                self.encryptor.encrypt(&mut self.out[self.segment_at..])?;
-                self.segment_at = self.out.len();
-                if self.out.len() >= batch_len {
-                    self.segment_at = 0;
+            if self.out.len() == self.current_at {
+                self.begin_segment(plain.remaining(), batch_len);
+            }
+            let room = self.current_at + self.segment_len - TAG_LEN - self.out.len();
+            if room == 0 {
+                self.end_segment();
+                let is_complete = self.out.len() >= batch_len;
+                if is_complete || self.out.len() - self.unsealed_at >= RUN_LEN {
+                    self.encryptor.encrypt(&mut self.out[self.unsealed_at..])?;
+                    self.unsealed_at = self.out.len();
+                }
+                if is_complete {
+                    (self.unsealed_at, self.current_at) = (0, 0);
                     return Ok(Some(self.out.split().freeze()));
                 }
                 continue;
             }
-            if self.out.len() == self.segment_at {
-                let needed = self.segment_len.min(OVERHEAD + plain.remaining());
-                if self.out.capacity() - self.out.len() < needed {
-                    // Once for a batch, and the segment that completes it.
-                    let batch = batch_len.saturating_sub(self.out.len());
-                    self.out.reserve(batch.saturating_add(self.segment_len));
-                }
-                self.out.extend_from_slice(&[0; floe::DATA_OFFSET]);
-            }
-            let room = self.segment_at + self.segment_len - TAG_LEN - self.out.len();
             let piece = plain.chunk();
             let piece = &piece[..piece.len().min(room)];
             self.out.extend_from_slice(piece);
@@ -165,16 +165,44 @@ impl Batch {
         Ok(None)
     }
 
-    /// Seals what is left as the final segment.
-    fn finish(mut self) -> Result<Bytes> {
-        if self.out.len() == self.segment_at {
-            self.out.extend_from_slice(&[0; floe::DATA_OFFSET]);
+    /// Leaves room for what stands in front of the plaintext.
+    fn begin_segment(&mut self, plain_len: usize, batch_len: usize) {
+        let needed = self.segment_len.min(OVERHEAD.saturating_add(plain_len));
+        if self.out.capacity() - self.out.len() < needed {
+            // Once for a batch and the segment that completes it; but no more than needed for what
+            // may be a short message.
+            let is_first = self.unsealed_at > 0 && self.unsealed_at == self.current_at;
+            let whole = batch_len.saturating_sub(self.out.len()).saturating_add(self.segment_len);
+            let is_short = is_first && needed < self.segment_len;
+            self.out.reserve(if is_short { needed } else { whole });
         }
+        self.out.extend_from_slice(&[0; floe::DATA_OFFSET]);
+    }
+
+    fn end_segment(&mut self) {
         self.out.extend_from_slice(&[0; TAG_LEN]);
-        self.encryptor.encrypt_final(&mut self.out[self.segment_at..])?;
+        self.current_at = self.out.len();
+    }
+
+    /// Seals what is left, the current segment as the final one.
+    fn finish(mut self) -> Result<Bytes> {
+        if self.out.len() == self.current_at {
+            self.begin_segment(0, 0);
+        }
+        let final_at = self.current_at;
+        self.end_segment();
+        let (_, unsealed) = self.out.split_at_mut(self.unsealed_at);
+        let (internal, last) = unsealed.split_at_mut(final_at - self.unsealed_at);
+        if !internal.is_empty() {
+            self.encryptor.encrypt(internal)?;
+        }
+        self.encryptor.encrypt_final(last)?;
         Ok(self.out.freeze())
     }
 }
 
 /// Bytes around the plaintext of a segment.
 const OVERHEAD: usize = floe::DATA_OFFSET + TAG_LEN;
+/// Sealed in one go while they are in the processor's cache: with several segments the call for
+/// random nonces costs nothing.
+const RUN_LEN: usize = 256 << 10;

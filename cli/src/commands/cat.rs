@@ -71,10 +71,11 @@ pub(crate) async fn run(args: CatArgs, verbosity: Verbosity) -> Result<(), Failu
         }
         Place::Path(_) => {
             let input = Input::open(&args.source, verbosity).await?;
-            let file = input.into_file().ok_or_else(|| {
-                Failure::usage(format!("{} cannot be read at random", args.source))
-                    .remedy("use `waxseal open` for pipes")
-            })?;
+            if !input.is_regular() {
+                return Err(Failure::usage(format!("{} cannot be read at random", args.source))
+                    .remedy("use `waxseal open` for pipes"));
+            }
+            let file = input.into_file();
             let keys = Keys::new(&args.key.key, &aws).await?;
             let cipher = args.read.apply(args.key.cipher(keys.clone()));
             (keys, cipher.open_at(Arc::new(file), &context).await)

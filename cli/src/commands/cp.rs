@@ -15,6 +15,7 @@ use crate::args::KeyArgs;
 use crate::args::OutputArgs;
 use crate::args::ReadArgs;
 use crate::args::SegmentArgs;
+use crate::args::SyncArgs;
 use crate::args::Verbosity;
 use crate::args::place;
 use crate::aws::Aws;
@@ -93,6 +94,8 @@ struct DownloadArgs {
     /// Version of the object; the current one without it.
     #[arg(long, value_name = "ID")]
     version_id: Option<String>,
+    #[command(flatten)]
+    sync: SyncArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -160,7 +163,7 @@ async fn upload(args: CpArgs, to: &S3Name, verbosity: Verbosity) -> Result<(), F
         let failure = keys.failure(&what, error);
         if exists { failure.remedy(EXISTS) } else { failure }
     })?;
-    progress.finish(progress.bytes(), &to.to_string());
+    progress.finish(progress.read(), &to.to_string());
     Ok(())
 }
 
@@ -172,7 +175,7 @@ async fn download(
 ) -> Result<(), Failure> {
     args.upload.refuse("to S3")?;
     let context = args.key.context()?;
-    let output = OutputArgs { output: to, force: args.force };
+    let output = OutputArgs { output: to, force: args.force, sync: args.download.sync.clone() };
     let mut output = Output::open(&output, Content::Opened).await?;
     let aws = Aws::new(args.aws);
     let keys = Keys::new(&args.key.key, &aws).await?;
@@ -253,6 +256,7 @@ impl DownloadArgs {
         let given = [
             ("--exact-context", self.read.exact_context()),
             ("--version-id", self.version_id.is_some()),
+            ("--sync", self.sync.sync),
         ];
         refuse(&given, when)
     }

@@ -11,7 +11,6 @@ use crate::args::Verbosity;
 use crate::exit::Code;
 use crate::exit::Failure;
 use crate::keys;
-use crate::output::sync_folder;
 
 /// Make a key file, or add a new key to one
 ///
@@ -49,7 +48,6 @@ fn create(path: &Path, verbosity: Verbosity) -> Result<(), Failure> {
     }
     let keys = KeyFile::generate().map_err(keys::key_file)?;
     keys.create(path).map_err(keys::key_file)?;
-    sync(path)?;
     verbosity.note(format_args!(
         "made the key file {} with the key {}; back it up: if it is lost, so is all it sealed",
         path.display(),
@@ -66,17 +64,11 @@ fn rotate(path: &Path, verbosity: Verbosity) -> Result<(), Failure> {
     let mut file = keys::load(&path)?.ok_or_else(|| keys::absent(&path))?;
     let id = file.rotate().map_err(keys::key_file)?;
     file.replace(&path).map_err(keys::key_file)?;
-    sync(&path)?;
     verbosity.note(format_args!(
         "added the key {id} to {}; it seals from now on; back the file up again",
         path.display()
     ));
     Ok(())
-}
-
-fn sync(path: &Path) -> Result<(), Failure> {
-    sync_folder(path)
-        .map_err(|e| Failure::io("cannot make the key file durable", e).with_code(Code::Key))
 }
 
 /// Two rotations at a time would lose one of the keys. Locks nothing where folders have no locks.

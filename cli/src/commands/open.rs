@@ -48,9 +48,8 @@ pub(crate) async fn run(args: OpenArgs, verbosity: Verbosity) -> Result<(), Fail
 
     let what = format!("cannot open {}", input.name());
     let progress = Progress::new(verbosity, "opened", input.len());
-    let opened = cipher.open_stream(progress.watch(input.into_body()), &context).await;
-    let opened = opened.map_err(|e| keys.failure(&what, e))?;
-    output.fill(opened, &what, &keys).await?;
+    let transfer = cipher.open_file(input.into_file(), output.sink()?, &context);
+    output.transfer(transfer, &progress, &what, &keys).await?;
     let (bytes, to) = (output.written(), output.name().to_owned());
     output.commit().await?;
     progress.finish(bytes, &to);

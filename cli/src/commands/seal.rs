@@ -46,12 +46,11 @@ pub(crate) async fn run(args: SealArgs, verbosity: Verbosity) -> Result<(), Fail
 
     let what = format!("cannot seal {}", input.name());
     let progress = Progress::new(verbosity, "sealed", input.len());
-    let sealed = cipher.seal_stream(progress.watch(input.into_body()), &context).await;
-    let sealed = sealed.map_err(|e| keys.failure(&what, e))?;
-    output.fill(sealed, &what, &keys).await?;
+    let transfer = cipher.seal_file(input.into_file(), output.sink()?, &context);
+    output.transfer(transfer, &progress, &what, &keys).await?;
     let to = output.name().to_owned();
     output.commit().await?;
-    progress.finish(progress.bytes(), &to);
+    progress.finish(progress.read(), &to);
     Ok(())
 }
 

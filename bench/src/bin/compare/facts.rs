@@ -1,0 +1,77 @@
+//! What the figures depend on: the machine, the versions, the size.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+
+use crate::programs::Programs;
+use crate::programs::version;
+use crate::size::Bytes;
+
+/// Names and values, to be printed in this order.
+#[derive(Debug)]
+pub(crate) struct Facts {
+    pub(crate) date: String,
+    pub(crate) cpu: String,
+    pub(crate) size: u64,
+    pub(crate) runs: u32,
+    pub(crate) machine: Vec<(&'static str, String)>,
+    pub(crate) versions: Vec<(&'static str, String)>,
+}
+
+impl Facts {
+    /// Asks the system. What it does not tell is `unknown`.
+    pub(crate) fn gather(size: u64, runs: u32, folder: &Path, programs: &Programs) -> Self {
+        let cpu = field("/proc/cpuinfo", "model name").unwrap_or_else(unknown);
+        let cores = thread::available_parallelism().map_or(0, usize::from);
+        let cpu = format!("{cpu}, {cores} cores");
+        let date = version("date", &["-u", "+%F"]);
+        let kernel = rustix::system::uname().release().to_string_lossy().into_owned();
+        let machine = vec![
+            ("date", date.clone()),
+            ("CPU", cpu.clone()),
+            ("memory", field("/proc/meminfo", "MemTotal").map_or_else(unknown, |kib| mib(&kib))),
+            ("kernel", kernel),
+            ("file system", file_system(folder)),
+            ("rustc", version("rustc", &["--version"]).trim_start_matches("rustc ").to_owned()),
+            ("size, runs", format!("{}, {runs} of each, in turns", Bytes(size))),
+        ];
+        let versions = programs.all().iter().map(|p| (p.label, p.version.clone())).collect();
+        Self { date, cpu, size, runs, machine, versions }
+    }
+}
+
+/// The value of the first line `name: value`.
+fn field(file: &str, name: &str) -> Option<String> {
+    let text = fs::read_to_string(file).ok()?;
+    let mut lines = text.lines().filter_map(|line| line.split_once(':'));
+    lines.find(|(key, _)| key.trim() == name).map(|(_, value)| value.trim().to_owned())
+}
+
+/// `2048 kB` as `2 MiB`.
+fn mib(kib: &str) -> String {
+    let number = kib.trim_end_matches(" kB").parse::<u64>();
+    number.map_or_else(|_| kib.to_owned(), |kib| format!("{} MiB", kib >> 10))
+}
+
+fn file_system(folder: &Path) -> String {
+    let asked = Command::new("df").arg("--output=fstype").arg(folder).output();
+    let said = asked.map(|done| String::from_utf8_lossy(&done.stdout).into_owned());
+    said.ok().and_then(|said| said.lines().nth(1).map(str::to_owned)).unwrap_or_else(unknown)
+}
+
+fn unknown() -> String {
+    "unknown".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_shown_in_mebibytes() {
+        assert_eq!(mib("2048 kB"), "2 MiB");
+        assert_eq!(mib("much"), "much");
+    }
+}
