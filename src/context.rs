@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::error::Error;
 use crate::error::Result;
@@ -24,7 +25,8 @@ use crate::error::Result;
 /// ```
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct EncryptionContext {
-    pairs: BTreeMap<String, String>,
+    /// Shared, since every object that is sealed names it.
+    pairs: Arc<BTreeMap<String, String>>,
 }
 
 impl EncryptionContext {
@@ -35,7 +37,7 @@ impl EncryptionContext {
 
     /// Sets a pair; returns the value it replaces.
     pub fn insert(&mut self, key: impl Into<String>, value: impl Into<String>) -> Option<String> {
-        self.pairs.insert(key.into(), value.into())
+        Arc::make_mut(&mut self.pairs).insert(key.into(), value.into())
     }
 
     /// The value of `key`.
@@ -72,7 +74,7 @@ impl EncryptionContext {
     pub(crate) fn encode(&self) -> Result<Vec<u8>> {
         let mut out = Vec::new();
         push_u16(&mut out, self.pairs.len())?;
-        for (key, value) in &self.pairs {
+        for (key, value) in &*self.pairs {
             if key.is_empty() {
                 return Err(Error::invalid_input("an encryption context key is empty"));
             }
@@ -100,7 +102,8 @@ impl fmt::Debug for EncryptionContext {
 /// A later pair replaces an earlier one with the same key.
 impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for EncryptionContext {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
-        Self { pairs: pairs.into_iter().map(|(k, v)| (k.into(), v.into())).collect() }
+        let pairs = pairs.into_iter().map(|(k, v)| (k.into(), v.into()));
+        Self { pairs: Arc::new(pairs.collect()) }
     }
 }
 

@@ -17,7 +17,6 @@ compile_error!("waxseal needs a cipher backend: enable the feature `aws-lc` or `
 use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::error::Result;
-use crate::secret::Secret;
 
 #[cfg(feature = "aws-lc")]
 type Active = aws_lc::AwsLc;
@@ -120,11 +119,7 @@ pub(crate) struct Aead(<Active as Backend>::Aead);
 
 impl Aead {
     /// Sets up the key schedule.
-    pub(crate) fn new(key: &Secret<32>) -> Result<Self> {
-        Self::from_bytes(key.expose())
-    }
-
-    pub(crate) fn from_bytes(key: &[u8; 32]) -> Result<Self> {
+    pub(crate) fn new(key: &[u8; 32]) -> Result<Self> {
         Active::aead(key).map(Self).map_err(|Failed| internal())
     }
 

@@ -22,7 +22,7 @@ pub(crate) fn seal(key: &SecretKey, plain: &[u8]) -> Result<Vec<u8>> {
     let mut sealed = Vec::with_capacity(OVERHEAD + plain.len());
     sealed.extend_from_slice(&[0; NONCE_LEN]);
     sealed.extend_from_slice(plain);
-    let aead = Aead::from_bytes(key.expose())?;
+    let aead = Aead::new(key.expose())?;
     let (nonce, tag) = aead.seal(b"", &mut sealed[NONCE_LEN..])?;
     sealed[..NONCE_LEN].copy_from_slice(&nonce);
     sealed.extend_from_slice(&tag);
@@ -47,7 +47,7 @@ pub(crate) fn check_len(plain_len: usize) -> Result<()> {
 pub(crate) fn open<'a>(key: &SecretKey, sealed: &'a mut [u8]) -> Result<&'a mut [u8]> {
     let failed = || Error::authentication("the object is not authentic");
     let (nonce, rest) = sealed.split_first_chunk_mut::<NONCE_LEN>().ok_or_else(failed)?;
-    Aead::from_bytes(key.expose())?.open(nonce, b"", rest).ok_or_else(failed)
+    Aead::new(key.expose())?.open(nonce, b"", rest).ok_or_else(failed)
 }
 
 /// Longest payload: it is held in memory whole, twice while it is made.

@@ -127,7 +127,7 @@ fn equal_compares<B: Backend>() {
 /// After a failed open the buffer holds neither plaintext nor ciphertext.
 #[test]
 fn a_failed_open_leaves_zeros() {
-    let aead = crate::crypto::Aead::from_bytes(&[7; 32]).unwrap();
+    let aead = crate::crypto::Aead::new(&[7; 32]).unwrap();
     let mut sealed = *b"sixteen bytes ok................";
     let (nonce, tag) = aead.seal(b"", &mut sealed[..16]).unwrap();
     sealed[16..].copy_from_slice(&tag);

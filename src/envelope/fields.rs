@@ -9,6 +9,8 @@
 //! header   base64url                    in metadata only
 //! ```
 
+use std::borrow::Cow;
+
 use base64ct::Base64UrlUnpadded;
 use base64ct::Encoding as _;
 use percent_encoding::AsciiSet;
@@ -26,7 +28,7 @@ use crate::error::Result;
 use crate::floe;
 use crate::keyring::WrappedKey;
 
-pub(super) type Fields = Vec<(String, String)>;
+pub(super) type Fields = Vec<(Cow<'static, str>, Cow<'static, str>)>;
 
 /// The fields of a FLOE envelope.
 ///
@@ -47,16 +49,19 @@ pub(super) fn encode(envelope: &Envelope) -> Result<Fields> {
         return Err(Error::invalid_input("a wrapped key does not name its wrapping key"));
     }
     context.encode()?; // for its limits
-    let mut fields = vec![field("version", VERSION), field("suite", SUITE)];
-    fields.push(field("binding", binding.name()));
+    let mut fields = Vec::with_capacity(5 + envelope.wrapped_keys.len());
+    fields.push(("version".into(), VERSION.into()));
+    fields.push(("suite".into(), SUITE.into()));
+    fields.push(("binding".into(), binding.name().into()));
     if !context.is_empty() {
-        fields.push(field("context", encode_context(context)));
+        fields.push(("context".into(), encode_context(context).into()));
     }
     for (i, wrapped) in envelope.wrapped_keys.iter().enumerate() {
-        fields.push(field(format!("key-{}", i + 1), encode_wrapped(wrapped)));
+        fields.push((format!("key-{}", i + 1).into(), encode_wrapped(wrapped).into()));
     }
     if let Some(header) = header {
-        fields.push(field("header", Base64UrlUnpadded::encode_string(header.as_bytes())));
+        let header = Base64UrlUnpadded::encode_string(header.as_bytes());
+        fields.push(("header".into(), header.into()));
     }
     Ok(fields)
 }
@@ -75,7 +80,7 @@ pub(super) fn decode(fields: &[(&str, &str)], with_header: bool) -> Result<Envel
     let envelope = decode_loosely(fields, with_header).ok_or_else(malformed)?;
     let canonical = encode(&envelope).map_err(|_| malformed())?;
     let same = canonical.len() == fields.len()
-        && canonical.iter().zip(fields).all(|(a, b)| (a.0.as_str(), a.1.as_str()) == *b);
+        && canonical.iter().zip(fields).all(|(a, b)| (&*a.0, &*a.1) == *b);
     if same { Ok(envelope) } else { Err(malformed()) }
 }
 
@@ -111,10 +116,14 @@ fn decode_loosely(fields: &[(&str, &str)], with_header: bool) -> Option<Envelope
 }
 
 fn encode_context(context: &EncryptionContext) -> String {
-    let escape = |text| utf8_percent_encode(text, ESCAPED);
-    let pairs: Vec<String> =
-        context.iter().map(|(k, v)| format!("{}={}", escape(k), escape(v))).collect();
-    pairs.join("&")
+    let mut text = String::new();
+    for (key, value) in context.iter() {
+        text.push_str(if text.is_empty() { "" } else { "&" });
+        text.extend(utf8_percent_encode(key, ESCAPED));
+        text.push('=');
+        text.extend(utf8_percent_encode(value, ESCAPED));
+    }
+    text
 }
 
 fn decode_context(text: &str) -> Option<EncryptionContext> {
@@ -137,10 +146,6 @@ fn decode_wrapped(text: &str) -> Option<WrappedKey> {
     let (key_id, ciphertext) = rest.split_once(' ')?;
     let ciphertext = Base64UrlUnpadded::decode_vec(ciphertext).ok()?;
     WrappedKey::new(provider, key_id, ciphertext).ok()
-}
-
-fn field(name: impl Into<String>, value: impl Into<String>) -> (String, String) {
-    (name.into(), value.into())
 }
 
 const VERSION: &str = "1";
@@ -180,9 +185,8 @@ pub(super) mod tests {
 
     fn reencode(change: impl Fn(&str, &str) -> String) -> Result<Envelope> {
         let fields = encode(&envelope(false)).unwrap();
-        let changed: Vec<(String, String)> =
-            fields.into_iter().map(|(n, v)| (n.clone(), change(&n, &v))).collect();
-        let changed: Vec<_> = changed.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+        let changed: Vec<_> = fields.iter().map(|(n, v)| (n, change(n, v))).collect();
+        let changed: Vec<_> = changed.iter().map(|(n, v)| (&***n, v.as_str())).collect();
         decode(&changed, false)
     }
 

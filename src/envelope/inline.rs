@@ -24,16 +24,18 @@ pub(crate) enum InlineLen {
 }
 
 pub(super) fn encode(envelope: &Envelope) -> Result<Vec<u8>> {
-    let mut lines = String::new();
+    let mut lines = String::with_capacity(UNIT);
     for (name, value) in fields::encode(envelope)? {
-        lines.extend([name.as_str(), " ", value.as_str(), "\n"]);
+        lines.extend([&*name, " ", &*value, "\n"]);
     }
     // The first line grows with the length it states, by a digit at the most.
     let len = (FIRST_LINE_MAX + lines.len() + 1).next_multiple_of(UNIT);
     if len > MAX_LEN {
         return Err(Error::invalid_input(format!("the envelope is larger than {MAX_LEN} bytes")));
     }
-    let mut text = format!("{MAGIC}{len}\n{lines}").into_bytes();
+    let mut text = Vec::with_capacity(len);
+    text.extend_from_slice(format!("{MAGIC}{len}\n").as_bytes());
+    text.extend_from_slice(lines.as_bytes());
     text.resize(len - 1, b'.');
     text.push(b'\n');
     Ok(text)

@@ -18,7 +18,7 @@ pub(super) fn encode(envelope: &Envelope) -> Result<Vec<(String, String)>> {
         return Ok(vec![(ONE_SHOT_KEY.to_owned(), hex)]);
     }
     let fields = fields::encode(envelope)?;
-    Ok(fields.into_iter().map(|(name, value)| (format!("{PREFIX}{name}"), value)).collect())
+    Ok(fields.into_iter().map(|(n, v)| (format!("{PREFIX}{n}"), v.into_owned())).collect())
 }
 
 pub(super) fn decode<'a>(

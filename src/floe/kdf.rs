@@ -16,6 +16,8 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 
+use zeroize::Zeroizing;
+
 use crate::crypto;
 use crate::crypto::Aead;
 use crate::crypto::Hash;
@@ -41,8 +43,9 @@ impl MessageKeys {
         let mut params_and_iv = [0; PARAMS_AND_IV_LEN];
         params_and_iv[..header::PARAMS_LEN].copy_from_slice(&header::params(segment_len));
         crypto::fill_random(&mut params_and_iv[header::PARAMS_LEN..])?;
-        let tag = header_tag(key, &params_and_iv, aad)?;
-        Self::derive(key, aad, Header::new(params_and_iv, tag.expose()))
+        let mut tag = [0; 32];
+        header_tag(key, &params_and_iv, aad, &mut tag)?;
+        Self::derive(key, aad, Header::new(params_and_iv, &tag))
     }
 
     /// The keys of a message that exists.
@@ -51,8 +54,10 @@ impl MessageKeys {
     ///
     /// `Authentication` unless `header` was made with this key and AAD.
     pub(super) fn verify(key: &SecretKey, aad: &[u8], header: &Header) -> Result<Self> {
-        let tag = header_tag(key, &header.params_and_iv(), aad)?;
-        if !crypto::equal(tag.expose(), header.tag()) {
+        // Public once written, but until compared it must not leak.
+        let mut tag = Zeroizing::new([0; 32]);
+        header_tag(key, &header.params_and_iv(), aad, &mut tag)?;
+        if !crypto::equal(&*tag, header.tag()) {
             return Err(Error::authentication("the header is not authentic"));
         }
         Self::derive(key, aad, *header)
@@ -69,10 +74,11 @@ impl MessageKeys {
 
     /// The cipher of the epoch that begins at `epoch`.
     pub(super) fn cipher(&self, epoch: u64) -> Result<Aead> {
-        let mut key = Secret::<32>::zeroed();
+        // Wiped where it stands: it is never moved.
+        let mut key = Zeroizing::new([0; 32]);
         let epoch = epoch.to_be_bytes();
         let info = [&self.header.params_and_iv()[..], b"DEK:", &epoch, &self.aad];
-        crypto::hkdf_expand(Hash::Sha384, self.message_key.expose(), &info, key.expose_mut())?;
+        crypto::hkdf_expand(Hash::Sha384, self.message_key.expose(), &info, &mut *key)?;
         Aead::new(&key)
     }
 
@@ -162,16 +168,14 @@ impl SharedCipher {
     }
 }
 
-/// The header tag is public once written, but until compared it must not leak: hence `Secret`.
 fn header_tag(
     key: &SecretKey,
     params_and_iv: &[u8; PARAMS_AND_IV_LEN],
     aad: &[u8],
-) -> Result<Secret<32>> {
-    let mut tag = Secret::zeroed();
+    tag: &mut [u8; 32],
+) -> Result<()> {
     let info = [&params_and_iv[..], b"HEADER_TAG:", aad];
-    crypto::hkdf_expand(Hash::Sha384, key.expose(), &info, tag.expose_mut())?;
-    Ok(tag)
+    crypto::hkdf_expand(Hash::Sha384, key.expose(), &info, tag)
 }
 
 /// The rotation mask that the specification ties to AEAD id 0.

@@ -98,3 +98,59 @@ impl ParallelEncryptor {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn only_whole_segments_of_its_own_layout_are_encrypted() {
+        let key = SecretKey::random().unwrap();
+        let layout = Layout::of_plaintext(64, 100).unwrap();
+        let encryptor = ParallelEncryptor::new(&key, b"", layout).unwrap();
+        let other = Layout::of_plaintext(64, 101).unwrap();
+        let whole = layout.segments_span(1..3).unwrap();
+        for (span, len) in [
+            (&other.segments_span(1..3).unwrap(), 128),
+            (&layout.span(32..95).unwrap(), 128),
+            (&layout.span(33..96).unwrap(), 128),
+            (&whole, 127),
+            (&whole, 129),
+        ] {
+            let error = encryptor.encrypt(span, &mut vec![0; len]).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        }
+        encryptor.encrypt(&whole, &mut [0; 128]).unwrap();
+        encryptor.encrypt(&layout.span(32..96).unwrap(), &mut [0; 128]).unwrap();
+        for none in [0..0, 4..5, 2..2] {
+            assert!(layout.segments_span(none).is_err());
+        }
+    }
+
+    /// Across epochs and runs of nonces, and an empty message, which has one segment.
+    #[test]
+    fn every_segment_is_what_a_decryptor_expects() {
+        for (plain_len, bits) in [(0, 20), (100 * 32, 2), (100 * 32 + 5, 20)] {
+            let key = SecretKey::random().unwrap();
+            let layout = Layout::of_plaintext(64, plain_len).unwrap();
+            let mut encryptor = ParallelEncryptor::new(&key, b"aad", layout).unwrap();
+            encryptor.keys.set_epoch_bits(bits);
+            let all = layout.segments_span(0..layout.segments()).unwrap();
+            let mut body = vec![7; usize::try_from(layout.body_len()).unwrap()];
+            encryptor.encrypt(&all, &mut body).unwrap();
+
+            let header = crate::floe::Header::parse(encryptor.header()).unwrap();
+            let mut decryptor = crate::floe::Decryptor::new(&key, b"aad", &header).unwrap();
+            decryptor.keys_mut().set_epoch_bits(bits);
+            let mut opened = 0;
+            for segment in body.chunks_mut(64) {
+                let plain = decryptor.decrypt(segment).unwrap();
+                assert!(plain.iter().all(|b| *b == 7));
+                opened += plain.len() as u64;
+            }
+            decryptor.finish().unwrap();
+            assert_eq!(opened, plain_len);
+        }
+    }
+}

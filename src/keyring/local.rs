@@ -89,7 +89,7 @@ fn wrap(
 ) -> Result<Vec<u8>> {
     let mut ciphertext = Secret::<32>::zeroed();
     ciphertext.expose_mut().copy_from_slice(key.expose());
-    let aead = Aead::from_bytes(wrapping_key.expose())?;
+    let aead = Aead::new(wrapping_key.expose())?;
     let (nonce, tag) = aead.seal(&aad(id, context)?, ciphertext.expose_mut())?;
     Ok([&nonce[..], ciphertext.expose(), &tag].concat())
 }
@@ -107,7 +107,7 @@ fn unwrap(
     let (nonce, sealed) = wrapped.split_first_chunk().expect("60 bytes have a nonce");
     let mut in_out = Secret::<SEALED_LEN>::zeroed();
     in_out.expose_mut().copy_from_slice(sealed);
-    let aead = Aead::from_bytes(wrapping_key.expose())?;
+    let aead = Aead::new(wrapping_key.expose())?;
     match aead.open(nonce, &aad(id, context)?, in_out.expose_mut()) {
         Some(key) => SecretKey::try_from(&*key).map(Some),
         None => Ok(None),
