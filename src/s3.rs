@@ -6,6 +6,7 @@ mod copy;
 mod get;
 mod head;
 mod options;
+mod payload;
 mod put;
 mod source;
 mod upload;
@@ -42,6 +43,12 @@ use crate::object::Body;
 /// Uploads seal into parts in memory, which the client may therefore retry: the same sealed bytes
 /// go out again. Downloads verify before they release, and every request after the first is pinned
 /// to the first reply's ETag, and version if there is one.
+///
+/// What goes up carries a CRC-64/NVME, which S3 verifies on arrival and keeps. Servers that do not
+/// know that checksum need another ([`PutOptions::checksum_algorithm`]), or none: set
+/// `request_checksum_calculation(WhenRequired)` on the client. The signature covers the payload
+/// only over plain `http://`; over `https://`, where TLS protects it, S3 is sent
+/// `UNSIGNED-PAYLOAD`, and a bucket policy must not forbid that.
 ///
 /// ```no_run
 /// # async fn f(kms: aws_sdk_kms::Client, s3: aws_sdk_s3::Client) -> waxseal::Result<()> {

@@ -44,14 +44,15 @@ async fn memory_does_not_grow_with_the_object_nor_with_what_it_claims() {
     for (len, path) in &paths {
         let [sealing, opening] = use_streams(*len, path, &cipher()).await;
         assert!(sealing < MIB, "sealing {len} bytes took {sealing}");
-        assert!(opening < MIB, "opening {len} bytes took {opening}");
+        // The file is read in pieces of 1 MiB, one ahead.
+        assert!(opening < 4 * MIB, "opening {len} bytes took {opening}");
         peaks.push(sealing.max(opening));
     }
     assert!(peaks[1] < peaks[0] + MIB / 4, "it grows with the object: {peaks:?}");
 
     // With segments of 1 MiB: a batch of one, and what the source gave.
     let [sealing, opening] = use_streams(SMALL, &paths[0].1, &cipher().segment_len(1 << 20)).await;
-    assert!(sealing < 5 * MIB && opening < 5 * MIB, "{sealing}, {opening}");
+    assert!(sealing < 5 * MIB && opening < 6 * MIB, "{sealing}, {opening}");
 
     // Bytes: the result, made once at its size, and a segment's worth.
     let plain = vec![7; SMALL];

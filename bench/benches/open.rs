@@ -95,7 +95,7 @@ fn segments(criterion: &mut Criterion, report: &mut Report, segment_len: usize, 
     );
 
     let entrants = std::iter::once(ours).chain(peers::segments(HOT_LEN, segment_len, work));
-    let race = contest(criterion, report, Race::new(&title, vec![0; HOT_LEN], floor), entrants);
+    let race = contest(criterion, report, Race::new(&title, || vec![0; HOT_LEN], floor), entrants);
     let what = format!("segment layer, {}", human(segment_len));
     report.aim(&what, race.ratio(SEGMENTS), "of raw", Aim::AtLeast(aim));
 }
@@ -160,7 +160,7 @@ fn memory(criterion: &mut Criterion, report: &Report, len: usize, segment_len: u
         }
     });
 
-    let sealed = Sealed::new(len, segment_len);
+    let sealed = move || Sealed::new(len, segment_len);
     let race = Race::new(&title, sealed, copy_and_open(segment_len, work, times));
     let peers = peers::memory(len, segment_len, work, times);
     let out_of_place = open_into(segment_len, work, times);
@@ -187,7 +187,7 @@ fn stream(criterion: &mut Criterion, report: &mut Report, len: usize, segment_le
         }
     });
 
-    let sealed = Sealed::new(len, segment_len);
+    let sealed = move || Sealed::new(len, segment_len);
     let race = Race::new(&title, sealed, copy_and_open(segment_len, work, times));
     let entrants = [open_into(segment_len, work, times), ours].into_iter();
     let entrants = entrants.chain(peers::stream(len, segment_len, work, times));
@@ -240,11 +240,12 @@ fn concurrent(criterion: &mut Criterion, report: &mut Report) {
         let cipher = cipher.clone();
         async move { cipher.open_stream(sealed, &EncryptionContext::new()).await }
     };
-    // Sixteen sources in turns: 256 MiB, as in the cold case.
-    let len = streams::stream_len();
-    let sealed = (0..sized(256 * MIB) / len).map(|_| Sealed::new(len, 64 * KIB));
-    let (ours_sealed, raw) = sealed.map(|sealed| (sealed.ours, sealed.raw)).unzip();
-    let sources = Sources { ours: ours_sealed, floor: raw };
+    let sources = || {
+        let len = streams::stream_len();
+        let sealed = (0..streams::SOURCES).map(|_| Sealed::new(len, 64 * KIB));
+        let (ours, floor) = sealed.map(|sealed| (sealed.ours, sealed.raw)).unzip();
+        Sources { ours, floor }
+    };
     streams::race(criterion, report, "open", sources, floor, ours);
 }
 

@@ -202,7 +202,7 @@ fn warm(criterion: &mut Criterion, report: &Report, stored: &Stored, len: usize,
             };
             bytes = runtime.block_on(read).unwrap();
         });
-    let race = Race::new(&title, (), pread(stored, asked, false));
+    let race = Race::new(&title, || (), pread(stored, asked, false));
     contest(criterion, report, race, [hand_over, ours]);
 }
 
@@ -221,7 +221,7 @@ fn cold(criterion: &mut Criterion, report: &Report, stored: &Stored, len: usize,
             runtime.block_on(read).unwrap();
         },
     );
-    let race = Race::new(&title, (), pread(stored, asked, true));
+    let race = Race::new(&title, || (), pread(stored, asked, true));
     contest(criterion, report, race, [ours]);
 }
 

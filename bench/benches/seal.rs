@@ -70,7 +70,6 @@ fn main() {
 /// Segments in place, over and over in the same 8 MiB. The floor: the raw cipher.
 fn segments(criterion: &mut Criterion, report: &mut Report, segment_len: usize, aim: f64) {
     let title = format!("seal segments of {} in place, hot", human(segment_len));
-    let hot = noise(HOT_LEN);
     let work = Work::Bytes((HOT_LEN / segment_len * plain_len(segment_len)) as u64);
 
     let mut raw = Raw::new(&FixedKey::BYTES);
@@ -85,7 +84,7 @@ fn segments(criterion: &mut Criterion, report: &mut Report, segment_len: usize, 
     });
 
     let entrants = std::iter::once(ours).chain(peers::segments(segment_len, work));
-    let race = contest(criterion, report, Race::new(&title, hot, floor), entrants);
+    let race = contest(criterion, report, Race::new(&title, || noise(HOT_LEN), floor), entrants);
     let what = format!("segment layer, {}", human(segment_len));
     report.aim(&what, race.ratio(SEGMENTS), "of raw", Aim::AtLeast(aim));
 }
@@ -120,7 +119,7 @@ fn memory(criterion: &mut Criterion, report: &Report, len: usize, segment_len: u
         }
     });
 
-    let plain = Bytes::from(noise(len));
+    let plain = move || Bytes::from(noise(len));
     let race = Race::new(&title, plain, copy_and_seal(segment_len, work, times));
     let peers = peers::memory(segment_len, work, times);
     let out_of_place = seal_from(segment_len, work, times);
@@ -147,7 +146,8 @@ fn stream(criterion: &mut Criterion, report: &mut Report, len: usize, segment_le
         }
     });
 
-    let race = Race::new(&title, Bytes::from(noise(len)), copy_and_seal(segment_len, work, times));
+    let plain = move || Bytes::from(noise(len));
+    let race = Race::new(&title, plain, copy_and_seal(segment_len, work, times));
     let entrants = [seal_from(segment_len, work, times), ours].into_iter();
     let entrants = entrants.chain(peers::stream(segment_len, work, times));
     let race = contest(criterion, report, race, entrants);
@@ -201,12 +201,12 @@ fn concurrent(criterion: &mut Criterion, report: &mut Report) {
         let cipher = cipher.clone();
         async move { cipher.seal_stream(source, &EncryptionContext::new()).await }
     };
-    // Sixteen sources in turns: 256 MiB, as in the cold case.
-    let plain = Bytes::from(noise(sized(256 * MIB)));
-    let len = streams::stream_len();
-    let parts: Vec<Bytes> =
-        (0..plain.len() / len).map(|i| plain.slice(i * len..(i + 1) * len)).collect();
-    let sources = Sources { ours: parts.clone(), floor: parts };
+    let sources = || {
+        let len = streams::stream_len();
+        let plain = Bytes::from(noise(streams::SOURCES * len));
+        let parts = (0..streams::SOURCES).map(|i| plain.slice(i * len..(i + 1) * len));
+        Sources { ours: parts.clone().collect(), floor: parts.collect() }
+    };
     streams::race(criterion, report, "seal", sources, floor, ours);
 }
 

@@ -89,7 +89,7 @@ fn seal(criterion: &mut Criterion, report: &Report, len: usize) -> Race<Objects>
     });
 
     let title = format!("seal objects of {}", human(len));
-    let race = Race::new(&title, Objects::new(len), floor);
+    let race = Race::new(&title, move || Objects::new(len), floor);
     contest(criterion, report, race, [raw, hkdf_alone(), bare, whole])
 }
 
@@ -133,7 +133,7 @@ fn open(criterion: &mut Criterion, report: &Report, len: usize) -> Race<Objects>
     });
 
     let title = format!("open objects of {}", human(len));
-    let race = Race::new(&title, Objects::new(len), floor);
+    let race = Race::new(&title, move || Objects::new(len), floor);
     contest(criterion, report, race, [raw, hkdf_alone(), bare, whole])
 }
 

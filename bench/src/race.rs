@@ -72,15 +72,17 @@ impl<S> fmt::Debug for Entrant<S> {
 /// A floor, entrants timed in turns with it, and what came of that.
 pub struct Race<S> {
     title: String,
-    shared: S,
+    shared: Option<S>,
+    make_shared: Box<dyn Fn() -> S>,
     floor: Entrant<S>,
     rows: Vec<Row>,
 }
 
 impl<S> Race<S> {
-    /// A race on `shared`.
-    pub fn new(title: &str, shared: S, floor: Entrant<S>) -> Self {
-        Self { title: title.to_owned(), shared, floor, rows: vec![] }
+    /// A race on what `make_shared` makes once somebody runs: a filter may leave nobody.
+    pub fn new(title: &str, make_shared: impl Fn() -> S + 'static, floor: Entrant<S>) -> Self {
+        let make_shared = Box::new(make_shared);
+        Self { title: title.to_owned(), shared: None, make_shared, floor, rows: vec![] }
     }
 
     /// The title, which is that of the criterion group.
@@ -95,7 +97,8 @@ impl<S> Race<S> {
 
     /// Runs the floor alone, for criterion's own record of it.
     pub fn time_floor(&mut self, runs: u64) -> Duration {
-        (0..runs).map(|_| (self.floor.time)(&mut self.shared)).sum()
+        let shared = self.shared.get_or_insert_with(&self.make_shared);
+        (0..runs).map(|_| (self.floor.time)(shared)).sum()
     }
 
     /// Runs `entrant` in turns with the floor, notes both, and returns the time of the entrant.
@@ -105,10 +108,11 @@ impl<S> Race<S> {
             self.rows.push(Row { name, work, rounds: vec![] });
             self.rows.len() - 1
         });
+        let shared = self.shared.get_or_insert_with(&self.make_shared);
         let mut sum = Duration::ZERO;
         for _ in 0..runs {
-            let time = (entrant.time)(&mut self.shared);
-            let floor = (self.floor.time)(&mut self.shared);
+            let time = (entrant.time)(shared);
+            let floor = (self.floor.time)(shared);
             self.rows[at].rounds.push((time.as_secs_f64(), floor.as_secs_f64()));
             sum += time;
         }

@@ -61,7 +61,8 @@ impl Aws {
         let config = self.config(Code::Store).await?;
         let mut builder = aws_sdk_s3::config::Builder::from(config);
         if has_own_s3_endpoint(config) {
-            // Other servers know neither bucket host names nor the newer checksums.
+            // Other servers know neither bucket host names nor the newer checksums, for which the
+            // AEAD makes up: damage is found on opening.
             builder = builder
                 .force_path_style(true)
                 .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)

@@ -4,10 +4,7 @@ use std::fs::File;
 use std::io::IsTerminal as _;
 use std::path::Path;
 
-use futures_util::TryStreamExt as _;
 use waxseal::Body;
-use waxseal::Error;
-use waxseal::ErrorKind;
 
 use crate::args::Verbosity;
 use crate::exit::Failure;
@@ -88,12 +85,7 @@ impl Input {
     /// Its bytes, from the first to the last.
     pub(crate) fn into_body(self) -> Body {
         let Self { name, file, len } = self;
-        let failed = move |error| {
-            Error::new(ErrorKind::Store, format!("cannot read {name}")).with_source(error)
-        };
-        let body = Body::from_reader(tokio::fs::File::from_std(file));
-        let body = Body::from_stream(body.map_err(failed));
-        len.into_iter().fold(body, Body::with_len)
+        len.into_iter().fold(Body::from_file(file, name), Body::with_len)
     }
 }
 

@@ -191,11 +191,17 @@ impl EnvelopeCipher {
 
 impl SealedBody {
     #[cfg(feature = "s3")]
-    /// The next sealed bytes: at least `batch_len`, unless they are the last.
-    pub(crate) async fn next(&mut self, batch_len: usize) -> Result<Option<Bytes>> {
+    /// The next sealed bytes: at least `batch_len`, unless they are the last. They may stand in
+    /// `spare`.
+    pub(crate) async fn next(
+        &mut self,
+        batch_len: usize,
+        spare: Option<BytesMut>,
+    ) -> Result<Option<Bytes>> {
         match self {
             Self::Segments(sealing) => {
                 sealing.set_batch_len(batch_len);
+                spare.into_iter().for_each(|buffer| sealing.reuse(buffer));
                 sealing.next().await.transpose()
             }
             Self::Whole(sealed) => Ok(sealed.take()),

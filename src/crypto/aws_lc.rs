@@ -3,6 +3,8 @@
 use aws_lc_rs::aead;
 use aws_lc_rs::aead::AES_256_GCM;
 use aws_lc_rs::aead::Aad;
+use aws_lc_rs::aead::LessSafeKey;
+use aws_lc_rs::aead::UnboundKey;
 use aws_lc_rs::constant_time;
 use aws_lc_rs::hkdf;
 use aws_lc_rs::hmac;
@@ -17,51 +19,97 @@ use crate::crypto::Tag;
 
 pub(super) struct AwsLc;
 
+/// A key as this module uses it.
+pub(super) struct Key {
+    given: LessSafeKey,
+    /// Draws each nonce within the module.
+    #[cfg(feature = "internal-nonces")]
+    internal: aead::RandomizedNonceKey,
+}
+
 impl Backend for AwsLc {
-    #[cfg(not(feature = "internal-nonces"))]
-    type Aead = aead::LessSafeKey;
-    #[cfg(feature = "internal-nonces")]
-    type Aead = aead::RandomizedNonceKey;
+    type Aead = Key;
 
-    #[cfg(not(feature = "internal-nonces"))]
-    fn aead(key: &[u8; 32]) -> Result<Self::Aead, Failed> {
-        let key = aead::UnboundKey::new(&AES_256_GCM, key).map_err(|_| Failed)?;
-        Ok(aead::LessSafeKey::new(key))
-    }
-
-    #[cfg(feature = "internal-nonces")]
-    fn aead(key: &[u8; 32]) -> Result<Self::Aead, Failed> {
-        aead::RandomizedNonceKey::new(&AES_256_GCM, key).map_err(|_| Failed)
+    fn aead(key: &[u8; 32]) -> Result<Key, Failed> {
+        let unbound = UnboundKey::new(&AES_256_GCM, key).map_err(|_| Failed)?;
+        Ok(Key {
+            given: LessSafeKey::new(unbound),
+            #[cfg(feature = "internal-nonces")]
+            internal: aead::RandomizedNonceKey::new(&AES_256_GCM, key).map_err(|_| Failed)?,
+        })
     }
 
     #[cfg(not(feature = "internal-nonces"))]
     fn seal(
-        aead: &Self::Aead,
+        key: &Key,
         nonces: &mut Nonces,
         aad: &[u8],
         in_out: &mut [u8],
     ) -> Result<(Nonce, Tag), Failed> {
         let nonce = nonces.next()?;
-        let unique = aead::Nonce::assume_unique_for_key(nonce);
-        let tag = aead.seal_in_place_separate_tag(unique, Aad::from(aad), in_out);
+        let tag = key.given.seal_in_place_separate_tag(unique(nonce), Aad::from(aad), in_out);
         Ok((nonce, tag.map_err(|_| Failed)?.as_ref().try_into().map_err(|_| Failed)?))
     }
 
     #[cfg(feature = "internal-nonces")]
     fn seal(
-        aead: &Self::Aead,
+        key: &Key,
         _: &mut Nonces,
         aad: &[u8],
         in_out: &mut [u8],
     ) -> Result<(Nonce, Tag), Failed> {
-        let sealed = aead.seal_in_place_separate_tag(Aad::from(aad), in_out);
+        let sealed = key.internal.seal_in_place_separate_tag(Aad::from(aad), in_out);
         let (nonce, tag) = sealed.map_err(|_| Failed)?;
         Ok((*nonce.as_ref(), tag.as_ref().try_into().map_err(|_| Failed)?))
     }
 
-    fn open(aead: &Self::Aead, nonce: &Nonce, aad: &[u8], in_out: &mut [u8]) -> Result<(), Failed> {
-        let nonce = aead::Nonce::assume_unique_for_key(*nonce);
-        aead.open_in_place(nonce, Aad::from(aad), in_out).map(drop).map_err(|_| Failed)
+    #[cfg(not(feature = "internal-nonces"))]
+    fn seal_from(
+        key: &Key,
+        nonces: &mut Nonces,
+        aad: &[u8],
+        plain: &[u8],
+        sealed: &mut [u8],
+    ) -> Result<Nonce, Failed> {
+        let nonce = nonces.next()?;
+        // All of it is what the interface calls "extra": nothing is in place.
+        key.given
+            .seal_in_place_scatter(unique(nonce), Aad::from(aad), &mut [], plain, sealed)
+            .map_err(|_| Failed)?;
+        Ok(nonce)
+    }
+
+    /// The module seals under its own nonces in place only.
+    #[cfg(feature = "internal-nonces")]
+    fn seal_from(
+        key: &Key,
+        nonces: &mut Nonces,
+        aad: &[u8],
+        plain: &[u8],
+        sealed: &mut [u8],
+    ) -> Result<Nonce, Failed> {
+        let (in_out, tag_at) = sealed.split_at_mut_checked(plain.len()).ok_or(Failed)?;
+        in_out.copy_from_slice(plain);
+        let (nonce, tag) = Self::seal(key, nonces, aad, in_out)?;
+        *<&mut Tag>::try_from(tag_at).map_err(|_| Failed)? = tag;
+        Ok(nonce)
+    }
+
+    fn open(key: &Key, nonce: &Nonce, aad: &[u8], in_out: &mut [u8]) -> Result<(), Failed> {
+        let opened = key.given.open_in_place(unique(*nonce), Aad::from(aad), in_out);
+        opened.map(drop).map_err(|_| Failed)
+    }
+
+    fn open_to(
+        key: &Key,
+        nonce: &Nonce,
+        aad: &[u8],
+        (ciphertext, tag): (&[u8], &Tag),
+        plain: &mut [u8],
+    ) -> Result<(), Failed> {
+        key.given
+            .open_separate_gather(unique(*nonce), Aad::from(aad), ciphertext, tag, plain)
+            .map_err(|_| Failed)
     }
 
     fn hmac(hash: Hash, key: &[u8], parts: &[&[u8]], out: &mut [u8]) -> Result<(), Failed> {
@@ -102,6 +150,11 @@ impl Backend for AwsLc {
     fn fill_random(out: &mut [u8]) -> Result<(), Failed> {
         rand::fill(out).map_err(|_| Failed)
     }
+}
+
+/// Random, so as unique as 96 bits are.
+fn unique(nonce: Nonce) -> aead::Nonce {
+    aead::Nonce::assume_unique_for_key(nonce)
 }
 
 struct OutputLen(usize);

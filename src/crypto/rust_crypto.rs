@@ -6,6 +6,7 @@
 use aes_gcm::Aes256Gcm;
 use aes_gcm::KeyInit;
 use aes_gcm::aead::AeadInOut;
+use aes_gcm::aead::inout::InOutBuf;
 use hkdf::Hkdf;
 use hmac::Hmac;
 use hmac::Mac;
@@ -43,9 +44,36 @@ impl Backend for RustCrypto {
         Ok((nonce, tag.into()))
     }
 
+    fn seal_from(
+        aead: &Self::Aead,
+        nonces: &mut Nonces,
+        aad: &[u8],
+        plain: &[u8],
+        sealed: &mut [u8],
+    ) -> Result<Nonce, Failed> {
+        let (ciphertext, tag_at) = sealed.split_last_chunk_mut::<TAG_LEN>().ok_or(Failed)?;
+        let nonce = nonces.next()?;
+        let buffer = InOutBuf::new(plain, ciphertext).map_err(|_| Failed)?;
+        let tag = aead.encrypt_inout_detached(&nonce.into(), aad, buffer).map_err(|_| Failed)?;
+        *tag_at = tag.into();
+        Ok(nonce)
+    }
+
     fn open(aead: &Self::Aead, nonce: &Nonce, aad: &[u8], in_out: &mut [u8]) -> Result<(), Failed> {
         let (ciphertext, tag) = in_out.split_last_chunk_mut::<TAG_LEN>().ok_or(Failed)?;
         aead.decrypt_inout_detached(&(*nonce).into(), aad, ciphertext.into(), &(*tag).into())
+            .map_err(|_| Failed)
+    }
+
+    fn open_to(
+        aead: &Self::Aead,
+        nonce: &Nonce,
+        aad: &[u8],
+        (ciphertext, tag): (&[u8], &Tag),
+        plain: &mut [u8],
+    ) -> Result<(), Failed> {
+        let buffer = InOutBuf::new(ciphertext, plain).map_err(|_| Failed)?;
+        aead.decrypt_inout_detached(&(*nonce).into(), aad, buffer, &(*tag).into())
             .map_err(|_| Failed)
     }
 

@@ -166,10 +166,10 @@ impl Job {
 }
 
 /// The parts of `bytes` at `places`, which are in order and do not overlap.
-fn split<'a>(
-    mut bytes: &'a mut [u8],
+fn split(
+    mut bytes: &mut [u8],
     places: impl Iterator<Item = Range<usize>>,
-) -> impl Iterator<Item = &'a mut [u8]> {
+) -> impl Iterator<Item = &mut [u8]> {
     let mut at = 0;
     places.map(move |place| {
         let (_, rest) = std::mem::take(&mut bytes).split_at_mut(place.start - at);

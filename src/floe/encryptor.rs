@@ -56,14 +56,40 @@ impl Encryptor {
     ///
     /// Source: FLOE specification, `encryptSegment` with `is_final` false.
     pub fn encrypt(&mut self, segments: &mut [u8]) -> Result<()> {
-        let segment_len = self.segment_len();
-        if segments.is_empty() || !segments.len().is_multiple_of(segment_len) {
+        if segments.is_empty() || !segments.len().is_multiple_of(self.segment_len()) {
             return Err(Error::invalid_input("internal segments must be full"));
         }
+        self.encrypt_all(None, segments)
+    }
+
+    /// Encrypts `plain` as the next segments, not the final one, into `segments`.
+    ///
+    /// As [`encrypt`](Self::encrypt), but the plaintext stands elsewhere, end to end: quicker than
+    /// to copy it to its place first.
+    ///
+    /// # Errors
+    ///
+    /// As [`encrypt`](Self::encrypt); `InvalidInput` also unless `plain` fills the segments.
+    pub fn encrypt_from(&mut self, plain: &[u8], segments: &mut [u8]) -> Result<()> {
+        let segment_len = self.segment_len();
+        let per_segment = segment_len - OVERHEAD;
+        if segments.is_empty()
+            || !segments.len().is_multiple_of(segment_len)
+            || plain.len() != segments.len() / segment_len * per_segment
+        {
+            return Err(Error::invalid_input("internal segments must be full"));
+        }
+        self.encrypt_all(Some(plain), segments)
+    }
+
+    fn encrypt_all(&mut self, plain: Option<&[u8]>, segments: &mut [u8]) -> Result<()> {
+        let segment_len = self.segment_len();
+        let mut pieces = plain.map(|plain| plain.chunks_exact(segment_len - OVERHEAD));
         for group in segments.chunks_mut(segment_len.saturating_mul(Nonces::MOST)) {
             let mut nonces = Nonces::draw(group.len() / segment_len)?;
             for segment in group.chunks_exact_mut(segment_len) {
-                self.encrypt_next(false, &mut nonces, segment)?;
+                let piece = pieces.as_mut().and_then(Iterator::next);
+                self.encrypt_next(false, &mut nonces, piece, segment)?;
             }
         }
         Ok(())
@@ -81,13 +107,14 @@ impl Encryptor {
         if !(layout::SEGMENT_OVERHEAD..=full).contains(&(segment.len() as u64)) {
             return Err(Error::invalid_input("a final segment has 32 bytes to a full segment"));
         }
-        self.encrypt_next(true, &mut Nonces::draw(1)?, segment)
+        self.encrypt_next(true, &mut Nonces::draw(1)?, None, segment)
     }
 
     fn encrypt_next(
         &mut self,
         is_final: bool,
         nonces: &mut Nonces,
+        plain: Option<&[u8]>,
         segment: &mut [u8],
     ) -> Result<()> {
         let position = Position { index: self.next, is_final };
@@ -95,7 +122,7 @@ impl Encryptor {
             return Err(Error::invalid_input("a message has at most 2^40 segments"));
         }
         let cipher = EpochCipher::at(self.cipher.take(), &self.keys, position.index)?;
-        segment::encrypt(self.cipher.insert(cipher).get(), nonces, position, segment)?;
+        segment::encrypt(self.cipher.insert(cipher).get(), nonces, position, plain, segment)?;
         self.next += 1;
         Ok(())
     }
@@ -110,3 +137,6 @@ impl Encryptor {
         self
     }
 }
+
+#[expect(clippy::cast_possible_truncation, reason = "it is 32")]
+const OVERHEAD: usize = layout::SEGMENT_OVERHEAD as usize;

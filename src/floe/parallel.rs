@@ -93,7 +93,7 @@ impl ParallelEncryptor {
             let position = Position { index, is_final: index == last };
             let cipher = self.cipher.at(held.take(), &self.keys, index)?;
             let aead = held.insert(cipher).get();
-            segment::encrypt(aead, &mut nonces, position, &mut body[place])?;
+            segment::encrypt(aead, &mut nonces, position, None, &mut body[place])?;
         }
         Ok(())
     }

@@ -11,6 +11,7 @@
 
 use crate::crypto::Aead;
 use crate::crypto::NONCE_LEN;
+use crate::crypto::Nonce;
 use crate::crypto::Nonces;
 use crate::crypto::TAG_LEN;
 use crate::error::Error;
@@ -24,13 +25,16 @@ pub(super) struct Position {
     pub(super) is_final: bool,
 }
 
-/// Encrypts in place: the plaintext stands between [`DATA_OFFSET`] and the last 16 bytes.
+/// Encrypts `plain` into `segment`, or without it what stands there already, between
+/// [`DATA_OFFSET`] and the last 16 bytes.
 ///
-/// The caller has checked that `segment` has `S` bytes, or 32 to `S` if it is final.
+/// The caller has checked that `segment` has `S` bytes, or 32 to `S` if it is final, and that
+/// `plain` has 32 less.
 pub(super) fn encrypt(
     aead: &Aead,
     nonces: &mut Nonces,
     position: Position,
+    plain: Option<&[u8]>,
     segment: &mut [u8],
 ) -> Result<()> {
     let prefix = if position.is_final {
@@ -38,11 +42,20 @@ pub(super) fn encrypt(
     } else {
         INTERNAL
     };
-    let data_end = segment.len() - TAG_LEN;
-    let (iv, tag) = aead.seal_with(nonces, &aad(position), &mut segment[DATA_OFFSET..data_end])?;
-    segment[..PREFIX_LEN].copy_from_slice(&prefix.to_be_bytes());
-    segment[PREFIX_LEN..DATA_OFFSET].copy_from_slice(&iv);
-    segment[data_end..].copy_from_slice(&tag);
+    let aad = aad(position);
+    let (head, sealed) = segment.split_at_mut(DATA_OFFSET);
+    let iv = match plain {
+        Some(plain) => aead.seal_from(nonces, &aad, plain, sealed)?,
+        None => {
+            let data_len = sealed.len() - TAG_LEN;
+            let (in_out, tag_at) = sealed.split_at_mut(data_len);
+            let (iv, tag) = aead.seal_with(nonces, &aad, in_out)?;
+            tag_at.copy_from_slice(&tag);
+            iv
+        }
+    };
+    head[..PREFIX_LEN].copy_from_slice(&prefix.to_be_bytes());
+    head[PREFIX_LEN..].copy_from_slice(&iv);
     Ok(())
 }
 
@@ -57,28 +70,51 @@ pub(super) fn decrypt<'a>(
     position: Position,
     segment: &'a mut [u8],
 ) -> Result<&'a mut [u8]> {
-    let failed = || {
-        Error::new(
-            ErrorKind::Authentication,
-            format!("segment {} is not authentic", position.index),
-        )
+    let Some(iv) = iv(segment_len, position, segment) else {
+        segment.fill(0);
+        return Err(not_authentic(position));
     };
+    let (head, sealed) = segment.split_at_mut(DATA_OFFSET);
+    aead.open(&iv, &aad(position), sealed).ok_or_else(|| {
+        head.fill(0);
+        not_authentic(position)
+    })
+}
+
+/// Decrypts into `plain`, which has 32 bytes less than `segment`; on failure it is all zero.
+///
+/// # Errors
+///
+/// As [`decrypt`].
+pub(super) fn decrypt_to(
+    aead: &Aead,
+    segment_len: u32,
+    position: Position,
+    segment: &[u8],
+    plain: &mut [u8],
+) -> Result<()> {
+    let opened = iv(segment_len, position, segment)
+        .is_some_and(|iv| aead.open_to(&iv, &aad(position), &segment[DATA_OFFSET..], plain));
+    if !opened {
+        plain.fill(0);
+        return Err(not_authentic(position));
+    }
+    Ok(())
+}
+
+/// The IV of a segment that has the length and the prefix that belong to its position.
+fn iv(segment_len: u32, position: Position, segment: &[u8]) -> Option<Nonce> {
     let well_formed = if position.is_final {
         final_len(segment_len, segment) == Some(segment.len())
     } else {
-        segment.len() as u64 == u64::from(segment_len) && segment[..PREFIX_LEN] == INTERNAL_BYTES
+        segment.len() as u64 == u64::from(segment_len) && is_internal(segment)
     };
-    if !well_formed {
-        segment.fill(0);
-        return Err(failed());
-    }
-    let (head, sealed) = segment.split_at_mut(DATA_OFFSET);
-    let mut iv = [0; NONCE_LEN];
-    iv.copy_from_slice(&head[PREFIX_LEN..]);
-    aead.open(&iv, &aad(position), sealed).ok_or_else(|| {
-        head.fill(0);
-        failed()
-    })
+    well_formed.then(|| segment.get(PREFIX_LEN..DATA_OFFSET)?.try_into().ok())?
+}
+
+fn not_authentic(position: Position) -> Error {
+    let text = format!("segment {} is not authentic", position.index);
+    Error::new(ErrorKind::Authentication, text)
 }
 
 /// The length that `segment` claims as a final one, 32 to `segment_len`; `None` if it claims to

@@ -141,17 +141,21 @@ struct FloeObject {
 
 impl FloeObject {
     fn stream(self: Arc<Self>, plain: Range<u64>, part: Part) -> Body {
-        // Pieces are whole segments, so that no segment is fetched twice.
+        // Pieces are whole segments, so that no segment is fetched twice; the first one begins
+        // with the range's own, so that a short range is one piece.
         let per_segment = self.plain_per_segment();
         let piece_len = (PIECE_LEN / per_segment).max(1) * per_segment;
+        let base = plain.start / per_segment * per_segment;
         let whole = part == Part::Whole;
-        let first = plain.start / piece_len;
         // No read is empty; a whole one of an empty object still reads the header.
-        let end =
-            if plain.is_empty() { first + u64::from(whole) } else { plain.end.div_ceil(piece_len) };
-        let pieces = stream::iter(first..end).map(move |i| {
-            let start = (i * piece_len).max(plain.start);
-            let end = ((i + 1) * piece_len).min(plain.end);
+        let count = if plain.is_empty() {
+            u64::from(whole)
+        } else {
+            (plain.end - base).div_ceil(piece_len)
+        };
+        let pieces = stream::iter(0..count).map(move |i| {
+            let start = (base + i * piece_len).max(plain.start);
+            let end = base.saturating_add((i + 1).saturating_mul(piece_len)).min(plain.end);
             Self::fetch(self.clone(), start..end, whole && i == 0)
         });
         Body::from_stream(pieces.buffered(PIECES_AHEAD).try_flatten())
@@ -226,8 +230,9 @@ pub(crate) async fn read_exactly(source: &dyn ReadAt, sealed: Range<u64>) -> Res
 }
 
 pub(crate) const FLOE_HEADER_LEN: u64 = floe::HEADER_LEN as u64;
-/// Plaintext fetched by one request of a long read, rounded to whole segments.
-const PIECE_LEN: u64 = 8 << 20;
-/// Pieces fetched at the same time; with the one being read this bounds memory to
-/// 40 MiB, or five segments where they are longer.
+/// Plaintext fetched by one request of a long read, rounded to whole segments: 8 MiB, wherever they
+/// begin in a segment of 64 KiB.
+const PIECE_LEN: u64 = (8 << 20) + (128 << 10);
+/// Pieces fetched at the same time; with the one being read this bounds memory to 41 MiB, or five
+/// segments where they are longer.
 const PIECES_AHEAD: usize = 4;

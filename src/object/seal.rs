@@ -1,9 +1,8 @@
 //! Plaintext stream in, sealed stream out.
 //!
-//! [`Batch`] is the pure part: plaintext is laid where its segment's ciphertext will be and is
-//! encrypted in place, some segments at a time. A full segment is encrypted only once more
-//! plaintext or the end is known to follow, since that decides whether it is the final one.
-//! [`Sealing`] is the stream around it.
+//! [`Batch`] is the pure part, [`Sealing`] the stream around it. A full segment is encrypted only
+//! once more plaintext or the end is known to follow, since that decides whether it is the final
+//! one.
 
 use std::pin::Pin;
 use std::task::Context;
@@ -20,6 +19,7 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::floe;
 use crate::object::Body;
+use crate::object::body::TURN_LEN;
 
 /// Sealed bytes, in batches of whole segments; the prelude is in the first one.
 pub(crate) struct Sealing {
@@ -28,6 +28,8 @@ pub(crate) struct Sealing {
     rest: Bytes,
     batch: Option<Batch>,
     batch_len: usize,
+    /// The last item, whose memory serves again if nobody holds it any more.
+    given: Bytes,
     len: Option<u64>,
 }
 
@@ -44,7 +46,7 @@ impl Sealing {
             layout.body_len().checked_add((prelude.len() + floe::HEADER_LEN) as u64)
         });
         let batch = Some(Batch::new(encryptor, segment_len, prelude, BytesMut::new()));
-        Self { source, rest: Bytes::new(), batch, batch_len: 0, len }
+        Self { source, rest: Bytes::new(), batch, batch_len: 0, given: Bytes::new(), len }
     }
 
     /// Whether the final segment was given out.
@@ -64,13 +66,31 @@ impl Sealing {
         self.batch_len = batch_len;
     }
 
+    /// Gives a buffer for the next item, whose memory then need not come from the system.
+    #[cfg(feature = "s3")]
+    pub(crate) fn reuse(&mut self, buffer: BytesMut) {
+        if let Some(batch) = &mut self.batch
+            && batch.out.is_empty()
+        {
+            batch.out = buffer;
+        }
+    }
+
     fn poll_batch(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>>> {
         loop {
             let Some(batch) = &mut self.batch else { return Poll::Ready(Ok(None)) };
-            if let Some(sealed) = batch.fill(&mut self.rest, self.batch_len)? {
+            if batch.out.is_empty() {
+                batch.out = std::mem::take(&mut self.given).try_into_mut().unwrap_or_default();
+            }
+            if let Some(sealed) = batch.fill(&mut self.rest, self.batch_len, TURN_LEN)? {
+                self.given = sealed.clone();
                 return Poll::Ready(Ok(Some(sealed)));
             }
-            match ready!(Pin::new(&mut self.source).poll_next(cx)).transpose()? {
+            if !self.rest.is_empty() {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            match ready!(self.source.poll_item(cx)).transpose()? {
                 Some(plain) => self.rest = plain,
                 None => {
                     let batch = self.batch.take().expect("checked above");
@@ -105,23 +125,29 @@ pub(crate) fn seal_slice(
     let sealed_len = usize::try_from(layout.body_len())
         .map_err(|_| Error::invalid_input("too large for this machine's memory"))?;
     let whole_len = prelude.len() + floe::HEADER_LEN + sealed_len;
-    let out = BytesMut::with_capacity(whole_len);
+    let out = BytesMut::zeroed(whole_len);
     let mut batch = Batch::new(encryptor, segment_len, prelude, out);
-    batch.fill(&mut &*plain, whole_len)?; // never that many before the final segment
+    batch.fill(&mut &*plain, whole_len, usize::MAX)?; // never that many before the final segment
     batch.finish()
 }
 
 /// The segments being sealed, in one buffer.
+///
+/// Full segments whose plaintext is there in one piece are encrypted from where it stands. The
+/// others are put together where their ciphertext will be, and are encrypted in place.
 struct Batch {
     encryptor: floe::Encryptor,
     segment_len: usize,
-    /// Sealed segments, then full ones still in plaintext, then the current one: its prefix, and
-    /// plaintext in place.
+    /// Sealed segments, then full ones still in plaintext, then the current one, and then bytes
+    /// of no meaning: a buffer that was used before need not be cleared.
     out: BytesMut,
     /// Where the segments that are not sealed begin in `out`.
     unsealed_at: usize,
     /// Where the current segment begins in `out`.
     current_at: usize,
+    /// Where the next plaintext of the current segment goes in `out`; `current_at` if there is
+    /// none yet.
+    at: usize,
 }
 
 impl Batch {
@@ -131,78 +157,125 @@ impl Batch {
         prelude: &[u8],
         mut out: BytesMut,
     ) -> Self {
-        out.extend_from_slice(prelude);
-        out.extend_from_slice(encryptor.header());
-        let (at, segment_len) = (out.len(), segment_len as usize);
-        Self { encryptor, segment_len, out, unsealed_at: at, current_at: at }
+        let segment_len = segment_len as usize;
+        let at = prelude.len() + floe::HEADER_LEN;
+        out.resize(out.len().max(at), 0);
+        out[..prelude.len()].copy_from_slice(prelude);
+        out[prelude.len()..at].copy_from_slice(encryptor.header());
+        Self { encryptor, segment_len, out, unsealed_at: at, current_at: at, at }
     }
 
-    /// Takes plaintext until a batch is complete, which it returns, or `plain` is used up.
-    fn fill(&mut self, plain: &mut impl bytes::Buf, batch_len: usize) -> Result<Option<Bytes>> {
-        while plain.has_remaining() {
-            if self.out.len() == self.current_at {
-                self.begin_segment(plain.remaining(), batch_len);
+    /// Takes plaintext until a batch is complete, which it returns, or `plain` is used up, or
+    /// `turn_len` bytes of it.
+    fn fill(
+        &mut self,
+        plain: &mut impl bytes::Buf,
+        batch_len: usize,
+        turn_len: usize,
+    ) -> Result<Option<Bytes>> {
+        let until = plain.remaining().saturating_sub(turn_len);
+        while plain.remaining() > until {
+            let sealed_before = self.current_at;
+            if self.at > self.current_at {
+                self.add(plain, batch_len);
+            } else if plain.chunk().len() > self.plain_len() {
+                self.seal_from(plain, batch_len)?;
+            } else {
+                self.make_room(self.current_at + OVERHEAD + plain.chunk().len(), batch_len);
+                self.at += floe::DATA_OFFSET;
             }
-            let room = self.current_at + self.segment_len - TAG_LEN - self.out.len();
-            if room == 0 {
-                self.end_segment();
-                let is_complete = self.out.len() >= batch_len;
-                if is_complete || self.out.len() - self.unsealed_at >= RUN_LEN {
-                    self.encryptor.encrypt(&mut self.out[self.unsealed_at..])?;
-                    self.unsealed_at = self.out.len();
-                }
-                if is_complete {
-                    (self.unsealed_at, self.current_at) = (0, 0);
-                    return Ok(Some(self.out.split().freeze()));
-                }
-                continue;
+            if self.current_at - self.unsealed_at >= RUN_LEN {
+                self.seal_in_place()?;
             }
-            let piece = plain.chunk();
-            let piece = &piece[..piece.len().min(room)];
-            self.out.extend_from_slice(piece);
-            plain.advance(piece.len());
+            if self.current_at > sealed_before && self.current_at >= batch_len {
+                return self.take().map(Some);
+            }
         }
         Ok(None)
     }
 
-    /// Leaves room for what stands in front of the plaintext.
-    fn begin_segment(&mut self, plain_len: usize, batch_len: usize) {
-        let needed = self.segment_len.min(OVERHEAD.saturating_add(plain_len));
-        if self.out.capacity() - self.out.len() < needed {
-            // Once for a batch and the segment that completes it; but no more than needed for what
-            // may be a short message.
-            let is_first = self.unsealed_at > 0 && self.unsealed_at == self.current_at;
-            let whole = batch_len.saturating_sub(self.out.len()).saturating_add(self.segment_len);
-            let is_short = is_first && needed < self.segment_len;
-            self.out.reserve(if is_short { needed } else { whole });
-        }
-        self.out.extend_from_slice(&[0; floe::DATA_OFFSET]);
+    /// Takes the segments out, and begins another batch.
+    fn take(&mut self) -> Result<Bytes> {
+        self.seal_in_place()?;
+        let mut out = std::mem::take(&mut self.out);
+        out.truncate(self.current_at);
+        self.begin_at(0);
+        // Split, it stays shareable when it comes back, which saves an allocation each time.
+        Ok(out.split().freeze())
     }
 
-    fn end_segment(&mut self) {
-        self.out.extend_from_slice(&[0; TAG_LEN]);
-        self.current_at = self.out.len();
+    /// Seals full segments from the front of `plain`, which has more than one.
+    fn seal_from(&mut self, plain: &mut impl bytes::Buf, batch_len: usize) -> Result<()> {
+        self.seal_in_place()?;
+        // What is left decides whether the last one is the final segment.
+        let full = (plain.chunk().len() - 1) / self.plain_len();
+        let wanted = batch_len.saturating_sub(self.current_at).min(RUN_LEN);
+        let segments = full.min(wanted.div_ceil(self.segment_len).max(1));
+        let end = self.current_at + segments * self.segment_len;
+        self.make_room(end, batch_len);
+        let piece = &plain.chunk()[..segments * self.plain_len()];
+        self.encryptor.encrypt_from(piece, &mut self.out[self.current_at..end])?;
+        plain.advance(segments * self.plain_len());
+        self.begin_at(end);
+        Ok(())
+    }
+
+    /// Adds plaintext to the current segment, or ends it if it is full: more follows.
+    fn add(&mut self, plain: &mut impl bytes::Buf, batch_len: usize) {
+        let data_end = self.current_at + self.segment_len - TAG_LEN;
+        if self.at == data_end {
+            self.current_at = data_end + TAG_LEN;
+            self.at = self.current_at;
+            return;
+        }
+        let len = plain.chunk().len().min(data_end - self.at);
+        self.make_room(self.at + len + TAG_LEN, batch_len);
+        plain.copy_to_slice(&mut self.out[self.at..self.at + len]);
+        self.at += len;
+    }
+
+    /// Seals the full segments that stand in plaintext.
+    fn seal_in_place(&mut self) -> Result<()> {
+        if self.unsealed_at < self.current_at {
+            self.encryptor.encrypt(&mut self.out[self.unsealed_at..self.current_at])?;
+            self.unsealed_at = self.current_at;
+        }
+        Ok(())
     }
 
     /// Seals what is left, the current segment as the final one.
     fn finish(mut self) -> Result<Bytes> {
-        if self.out.len() == self.current_at {
-            self.begin_segment(0, 0);
-        }
-        let final_at = self.current_at;
-        self.end_segment();
-        let (_, unsealed) = self.out.split_at_mut(self.unsealed_at);
-        let (internal, last) = unsealed.split_at_mut(final_at - self.unsealed_at);
-        if !internal.is_empty() {
-            self.encryptor.encrypt(internal)?;
-        }
-        self.encryptor.encrypt_final(last)?;
+        self.seal_in_place()?;
+        let end = self.at.max(self.current_at + floe::DATA_OFFSET) + TAG_LEN;
+        self.make_room(end, end);
+        self.out.truncate(end);
+        self.encryptor.encrypt_final(&mut self.out[self.current_at..])?;
         Ok(self.out.freeze())
+    }
+
+    /// Makes `out` at least `needed` long. The first batch grows, for the message may be short;
+    /// the others have room at once for the segment that completes them.
+    fn make_room(&mut self, needed: usize, batch_len: usize) {
+        let whole = batch_len.saturating_add(self.segment_len);
+        if self.out.is_empty() {
+            self.out = BytesMut::zeroed(whole.max(needed));
+        } else if self.out.len() < needed {
+            self.out.resize((2 * self.out.len()).min(whole).max(needed), 0);
+        }
+    }
+
+    fn begin_at(&mut self, at: usize) {
+        (self.unsealed_at, self.current_at, self.at) = (at, at, at);
+    }
+
+    /// Bytes of plaintext in a full segment.
+    fn plain_len(&self) -> usize {
+        self.segment_len - OVERHEAD
     }
 }
 
 /// Bytes around the plaintext of a segment.
 const OVERHEAD: usize = floe::DATA_OFFSET + TAG_LEN;
-/// Sealed in one go while they are in the processor's cache: with several segments the call for
-/// random nonces costs nothing.
+/// Sealed in one go: with several segments the call for random nonces costs nothing, and those
+/// that were put together are still in the processor's cache.
 const RUN_LEN: usize = 256 << 10;

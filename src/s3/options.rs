@@ -117,7 +117,12 @@ impl PutOptions {
         Self { if_none_match: true, ..self }
     }
 
-    /// Sets the checksum that S3 verifies on arrival and stores; the client's default otherwise.
+    /// Sets the checksum that S3 verifies on arrival and keeps.
+    ///
+    /// The default is CRC-64/NVME, or none if the client's `request_checksum_calculation` is
+    /// `WhenRequired`, as suits servers that know no checksums; one set here is sent even then.
+    /// Servers older than CRC-64/NVME, which is of 2024, may know `Crc32`. The SHA family takes
+    /// many times as long as sealing does.
     #[must_use]
     pub fn checksum_algorithm(self, algorithm: ChecksumAlgorithm) -> Self {
         Self { checksum_algorithm: Some(algorithm), ..self }

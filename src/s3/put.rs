@@ -16,6 +16,8 @@ use crate::s3::PutOptions;
 use crate::s3::S3EncryptionClient;
 use crate::s3::options::with_put_options;
 use crate::s3::options::with_sse_customer_key;
+use crate::s3::payload::checksum_algorithm;
+use crate::s3::payload::guarded;
 use crate::s3::upload::PartLen;
 use crate::s3::upload::Upload;
 
@@ -90,6 +92,8 @@ impl PutObject {
     /// uploads. Dropped while the last request is on its way, the new object may appear whole.
     pub async fn send(mut self) -> Result<PutOutput> {
         check_metadata(&self.options.metadata)?;
+        let asked = self.options.checksum_algorithm.take();
+        self.options.checksum_algorithm = checksum_algorithm(&self.client.client, asked);
         let location = self.name.location();
         let body = std::mem::replace(&mut self.body, Body::from(Bytes::new()));
         let placement = self.client.placement;
@@ -103,7 +107,7 @@ impl PutObject {
 
     async fn store(self, mut body: SealedBody) -> Result<PutOutput> {
         let part_len = PartLen::new(self.client.part_len, body.len_hint());
-        let first = body.next(part_len.of(0)).await?.unwrap_or_default();
+        let first = body.next(part_len.of(0), None).await?.unwrap_or_default();
         if body.is_finished() {
             return self.put_whole(first).await;
         }
@@ -113,14 +117,14 @@ impl PutObject {
     async fn put_whole(self, sealed: Bytes) -> Result<PutOutput> {
         let sealed_len = sealed.len() as u64;
         let request = self.client.client.put_object();
-        let reply = with_put_options!(request, &self.options)
+        let request = with_put_options!(request, &self.options)
             .bucket(&self.name.bucket)
             .key(&self.name.key)
             .set_metadata(Some(self.metadata.clone()))
             .set_if_none_match(self.options.if_none_match.then(|| "*".to_owned()))
-            .body(ByteStream::from(sealed))
-            .send()
-            .await;
+            .body(ByteStream::from(sealed));
+        let checksum = self.options.checksum_algorithm.as_ref();
+        let reply = guarded(request.customize(), checksum).send().await;
         match reply {
             Ok(reply) => {
                 Ok(PutOutput { etag: reply.e_tag, version_id: reply.version_id, sealed_len })

@@ -16,6 +16,7 @@ use crate::object::slice;
 use crate::s3::GetOptions;
 use crate::s3::Name;
 use crate::s3::options::with_sse_customer_key;
+use crate::s3::payload::unchecked;
 
 /// One version of one object.
 pub(super) struct Source {
@@ -36,7 +37,8 @@ impl Source {
         options: GetOptions,
     ) -> Result<(Self, GetObjectOutput)> {
         let range = format!("bytes=-{TAIL_LEN}");
-        let sent = request(&client, &name, &options).range(range).send().await;
+        let request = request(&client, &name, &options).range(range);
+        let sent = unchecked(request.customize()).send().await;
         let mut reply = sent.map_err(|error| {
             let code = crate::aws::Failure::of(&error).code;
             if code == "InvalidRange" {
@@ -80,15 +82,15 @@ impl ReadAt for Source {
             return Err(Error::invalid_input("the range is outside the stored bytes"));
         }
         let name = &self.name;
-        let reply = request(&self.client, name, &self.options)
+        let request = request(&self.client, name, &self.options)
             .range(http_range(&sealed))
-            .if_match(&self.etag)
-            .send()
-            .await
-            .map_err(|error| match crate::aws::Failure::of(&error).code.as_str() {
+            .if_match(&self.etag);
+        let reply = unchecked(request.customize()).send().await.map_err(|error| {
+            match crate::aws::Failure::of(&error).code.as_str() {
                 "NoSuchKey" | "NoSuchVersion" | "InvalidRange" => name.changed().with_source(error),
                 _ => name.failed("GetObject", error),
-            })?;
+            }
+        })?;
         if reply.e_tag() != Some(&self.etag) {
             return Err(name.changed());
         }

@@ -1,12 +1,15 @@
 //! A multipart upload of a sealed body: parts a few at a time, aborted unless completed.
 
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::RequestChecksumCalculation;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::ChecksumAlgorithm;
 use aws_sdk_s3::types::CompletedMultipartUpload;
 use aws_sdk_s3::types::CompletedPart;
 use bytes::Bytes;
+use bytes::BytesMut;
 use futures_util::TryStreamExt as _;
 use futures_util::stream;
 use tokio::runtime::Handle;
@@ -20,6 +23,7 @@ use crate::s3::MAX_PART_LEN;
 use crate::s3::Name;
 use crate::s3::options::with_put_options;
 use crate::s3::options::with_sse_customer_key;
+use crate::s3::payload::guarded;
 use crate::s3::put::PutObject;
 use crate::s3::put::PutOutput;
 
@@ -27,13 +31,14 @@ use crate::s3::put::PutOutput;
 pub(super) struct Upload {
     put: PutObject,
     open: OpenUpload,
+    /// Buffers of parts that were sent. Fresh memory costs more than sealing into it does.
+    spare: Mutex<Vec<BytesMut>>,
 }
 
 impl Upload {
     /// Creates the upload in a task of its own, so that being dropped while S3 answers does not
     /// lose the id by which it is aborted.
-    pub(super) async fn begin(mut put: PutObject) -> Result<Self> {
-        put.options.checksum_algorithm = checksum_algorithm(&put);
+    pub(super) async fn begin(put: PutObject) -> Result<Self> {
         let runtime = Handle::try_current()
             .map_err(|_| Error::invalid_input("a multipart upload needs a Tokio runtime"))?;
         let request = put.client.client.create_multipart_upload();
@@ -55,7 +60,7 @@ impl Upload {
         let open = told.await.map_err(|_| {
             Error::new(ErrorKind::Store, "the runtime shut down during CreateMultipartUpload")
         })??;
-        Ok(Self { put, open })
+        Ok(Self { put, open, spare: Mutex::default() })
     }
 
     /// Sends `first` and the rest of `body`, and completes the upload or aborts it.
@@ -86,9 +91,10 @@ impl Upload {
         // Sealed as the uploads make room, so that no more parts than these are ever in memory.
         let parts =
             stream::try_unfold((0, Some(first), body), |(index, first, mut body)| async move {
+                let spare = self.spare().pop();
                 let part = match first {
                     Some(first) => Some(first),
-                    None => body.next(part_len.of(index)).await?,
+                    None => body.next(part_len.of(index), spare).await?,
                 };
                 Ok(part.map(|part| ((index, part), (index + 1, None, body))))
             });
@@ -109,16 +115,20 @@ impl Upload {
         let len = part.len() as u64;
         let options = &self.put.options;
         let request = self.open.client.upload_part();
-        let reply = with_sse_customer_key!(request, options.sse_customer_key.as_ref())
+        let request = with_sse_customer_key!(request, options.sse_customer_key.as_ref())
             .set_checksum_algorithm(options.checksum_algorithm.clone())
             .bucket(&self.open.name.bucket)
             .key(&self.open.name.key)
             .upload_id(&self.open.id)
             .part_number(number)
-            .body(ByteStream::from(part))
+            .body(ByteStream::from(part.clone()));
+        let reply = guarded(request.customize(), options.checksum_algorithm.as_ref())
             .send()
             .await
             .map_err(|e| self.open.name.failed("UploadPart", e))?;
+        if let Ok(buffer) = part.try_into_mut() {
+            self.spare().push(buffer);
+        }
         let part = CompletedPart::builder()
             .part_number(number)
             .set_e_tag(reply.e_tag)
@@ -129,6 +139,10 @@ impl Upload {
             .set_checksum_sha256(reply.checksum_sha256)
             .build();
         Ok((part, len))
+    }
+
+    fn spare(&self) -> MutexGuard<'_, Vec<BytesMut>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn complete(&self, parts: Vec<CompletedPart>, sealed_len: u64) -> Result<PutOutput> {
@@ -153,17 +167,6 @@ impl Upload {
             }
         }
     }
-}
-
-/// The checksum of the parts, which S3 wants to know when the upload is created. The SDK adds the
-/// default one to parts by itself, but does not say so then.
-fn checksum_algorithm(put: &PutObject) -> Option<ChecksumAlgorithm> {
-    let when = put.client.client.config().request_checksum_calculation();
-    let default = match when {
-        Some(RequestChecksumCalculation::WhenRequired) => None,
-        _ => Some(ChecksumAlgorithm::Crc32),
-    };
-    put.options.checksum_algorithm.clone().or(default)
 }
 
 /// Aborts the upload when dropped, unless disarmed.

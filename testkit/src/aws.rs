@@ -107,6 +107,17 @@ impl LocalAws {
         self.backend.files.create_bucket(bucket);
     }
 
+    /// Makes an S3 bucket that reads what is put into it and keeps none of it: its objects have
+    /// names and metadata and are empty. For measuring clients without a server that hashes and
+    /// writes. Not recorded.
+    ///
+    /// # Panics
+    ///
+    /// As [`create_bucket`](Self::create_bucket).
+    pub fn create_sink(&self, bucket: &str) {
+        self.backend.files.create_sink(bucket);
+    }
+
     /// The KMS itself, to deny the use of keys or to call it without HTTP.
     pub fn kms_state(&self) -> &Kms {
         &self.backend.kms

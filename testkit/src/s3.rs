@@ -4,14 +4,14 @@
 //! works on typed inputs. Each method says in a comment what it mends; those without a
 //! comment only pass on. The rest of the S3 API is answered with `NotImplemented`.
 
+mod download;
 mod files;
 mod rules;
+mod sink;
+mod uploads;
 
-use std::collections::HashMap;
 use std::fs;
 use std::io;
-use std::io::SeekFrom;
-use std::sync::Mutex;
 
 use async_trait::async_trait;
 use http::HeaderMap;
@@ -23,20 +23,16 @@ use s3s::S3Result;
 use s3s::dto::*;
 use s3s::s3_error;
 use s3s_fs::FileSystem;
-use tokio::fs::File;
-use tokio::io::AsyncReadExt;
-use tokio::io::AsyncSeekExt;
 use tokio::sync::RwLock;
 use tokio::task::spawn_blocking;
-use tokio_util::io::ReaderStream;
 
 use crate::kms::random_uuid;
-use crate::record::lock;
 
 pub(crate) use files::Files;
 pub use files::OpenUpload;
 use files::STAGING;
 use files::md5_of_file;
+use uploads::Uploads;
 
 /// The S3 of one [`LocalAws`](crate::LocalAws).
 pub(crate) struct Store {
@@ -47,8 +43,7 @@ pub(crate) struct Store {
     /// `If-None-Match: *` both would win; and it replaces content, metadata and ETag one after
     /// the other, so that a reader could see new content with old metadata.
     change: RwLock<()>,
-    /// ETag of each part of the open uploads.
-    parts: Mutex<HashMap<(String, PartNumber), String>>,
+    uploads: Uploads,
 }
 
 impl Store {
@@ -56,7 +51,7 @@ impl Store {
         let inner =
             FileSystem::new(files.root()).map_err(|e| io::Error::other(format!("{e:?}")))?;
         fs::create_dir_all(files.root().join(STAGING))?;
-        Ok(Self { inner, files, change: RwLock::default(), parts: Mutex::default() })
+        Ok(Self { inner, files, change: RwLock::default(), uploads: Uploads::default() })
     }
 
     /// Refuses what Amazon S3 refuses: without it, writes create the bucket.
@@ -104,10 +99,6 @@ impl Store {
         reply.output.accept_ranges = Some("bytes".to_owned());
         Ok(reply)
     }
-
-    fn forget_parts(&self, upload_id: &str) {
-        lock(&self.parts).retain(|(of, _), _| of != upload_id);
-    }
 }
 
 #[async_trait]
@@ -119,30 +110,40 @@ impl S3 for Store {
         // Not while the upload is being completed: `s3s-fs` would leave half of either.
         let _guard = self.change.write().await;
         self.need_upload(&req.input.bucket, &req.input.key, &req.input.upload_id)?;
-        self.forget_parts(&req.input.upload_id);
+        self.uploads.forget(&req.input.upload_id);
         self.inner.abort_multipart_upload(req).await
     }
 
     async fn complete_multipart_upload(
         &self,
-        req: S3Request<CompleteMultipartUploadInput>,
+        mut req: S3Request<CompleteMultipartUploadInput>,
     ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
         let _guard = self.change.write().await;
         let CompleteMultipartUploadInput { bucket, key, upload_id, .. } = &req.input;
         self.need_upload(bucket, key, upload_id)?;
-        // `s3s-fs` ignores the ETags of parts, and on any mistake it loses the whole upload.
+        // `s3s-fs` ignores ETags and checksums of parts, and on any mistake it loses the whole
+        // upload.
         let parts = req.input.multipart_upload.as_ref().and_then(|upload| upload.parts.as_ref());
-        let etag_of = |number| lock(&self.parts).get(&(upload_id.clone(), number)).cloned();
-        let len_of = |number| self.files.part_len(upload_id, number);
-        rules::check_parts(parts.map_or(&[], Vec::as_slice), etag_of, len_of)?;
+        let parts = parts.map(Vec::as_slice).unwrap_or_default();
+        let is_sink = self.files.is_sink(bucket);
+        let etag_of = |number| self.uploads.etag(upload_id, number);
+        let len_of = |number| match is_sink {
+            true => Some(u64::MAX), // it was not kept
+            false => self.files.part_len(upload_id, number),
+        };
+        rules::check_parts(parts, etag_of, len_of)?;
+        self.uploads.check_completed(upload_id, parts)?;
         self.check_write(&req.headers, bucket, key)?;
         let (bucket, key, upload_id) = (bucket.clone(), key.clone(), upload_id.clone());
+        if let Some(upload) = req.input.multipart_upload.as_mut().filter(|_| is_sink) {
+            sink::keep_one_part(upload);
+        }
         let reply = self.inner.complete_multipart_upload(req).await?;
         // The checksums of an object that was there before stayed, and would not fit.
         if let Some(etag) = self.files.etag(&bucket, &key) {
             self.files.set_etag(&bucket, &key, &etag);
         }
-        self.forget_parts(&upload_id);
+        self.uploads.forget(&upload_id);
         Ok(reply)
     }
 
@@ -208,7 +209,12 @@ impl S3 for Store {
         self.need_bucket(&req.input.bucket)?;
         // The limit of 2 KB is not enforced.
         rules::check_metadata(req.input.metadata.as_ref())?;
-        self.inner.create_multipart_upload(req).await
+        let checksum = req.input.checksum_algorithm.clone();
+        let reply = self.inner.create_multipart_upload(req).await?;
+        if let Some(upload_id) = &reply.output.upload_id {
+            self.uploads.begin(upload_id, checksum.as_ref());
+        }
+        Ok(reply)
     }
 
     async fn delete_bucket(
@@ -273,20 +279,19 @@ impl S3 for Store {
         let range = req.input.range;
         let guard = self.change.read().await;
         self.need_object(&bucket, &key)?;
-        let file = File::open(self.files.object(&bucket, &key)).await;
-        let mut file = file.map_err(|_| s3_error!(NoSuchKey))?;
+        let file = fs::File::open(self.files.object(&bucket, &key));
+        let file = file.map_err(|_| s3_error!(NoSuchKey))?;
         let head = self.head(req.map_input(rules::head_of)).await?.output;
         drop(guard);
-        let len = file.metadata().await.map_err(S3Error::internal_error)?.len();
+        let len = file.metadata().map_err(S3Error::internal_error)?.len();
         let part = match range {
             Some(range) if len > 0 => range.check(len)?,
             Some(_) => return Err(s3_error!(InvalidRange)),
             None => 0..len,
         };
-        file.seek(SeekFrom::Start(part.start)).await.map_err(S3Error::internal_error)?;
-        let body = ReaderStream::with_capacity(file.take(part.end - part.start), READ_SIZE);
+        let body = download::body_of(file, part.clone());
         let is_partial = range.is_some();
-        Ok(S3Response::new(rules::get_of(head, StreamingBlob::wrap(body), part, len, is_partial)))
+        Ok(S3Response::new(rules::get_of(head, body, part, len, is_partial)))
     }
 
     async fn head_bucket(
@@ -374,8 +379,7 @@ impl S3 for Store {
         parts.sort_by_key(|part| part.part_number);
         for part in parts {
             let number = part.part_number.unwrap_or_default();
-            let etag = lock(&self.parts).get(&(upload_id.clone(), number)).cloned();
-            part.e_tag = etag.map(ETag::Strong);
+            part.e_tag = self.uploads.etag(&upload_id, number).map(ETag::Strong);
         }
         Ok(reply)
     }
@@ -392,6 +396,10 @@ impl S3 for Store {
             return self.inner.put_object(req).await;
         }
         self.check_write(&req.headers, &bucket, &key)?;
+        if self.files.is_sink(&bucket) {
+            sink::swallow(&mut req.input.body).await?;
+            sink::forget_checksums(&mut req.input);
+        }
         // Content with a wrong checksum would replace the object all the same.
         let staged = random_uuid();
         STAGING.clone_into(&mut req.input.bucket);
@@ -413,13 +421,29 @@ impl S3 for Store {
 
     async fn upload_part(
         &self,
-        req: S3Request<UploadPartInput>,
+        mut req: S3Request<UploadPartInput>,
     ) -> S3Result<S3Response<UploadPartOutput>> {
         self.need_upload(&req.input.bucket, &req.input.key, &req.input.upload_id)?;
-        let part = (req.input.upload_id.clone(), req.input.part_number);
-        let reply = self.inner.upload_part(req).await?;
-        let etag = reply.output.e_tag.as_ref().map(|etag| etag.value().to_owned());
-        lock(&self.parts).insert(part, etag.unwrap_or_default());
+        let (upload_id, number) = (req.input.upload_id.clone(), req.input.part_number);
+        if self.files.is_sink(&req.input.bucket) {
+            sink::swallow(&mut req.input.body).await?;
+            req.input.part_number = 1; // one empty part stands for all
+            let reply = self.inner.upload_part(req).await?;
+            let (etag, checksum) = (reply.output.e_tag.as_ref(), Checksum::default());
+            self.uploads.add_part(&upload_id, number, etag, checksum);
+            return Ok(reply);
+        }
+        // Checksums are ignored.
+        self.uploads.check_announced(&req.input, req.trailing_headers.is_some())?;
+        let watched = uploads::watch(&mut req.input);
+        let mut reply = self.inner.upload_part(req).await?;
+        let checksum = watched.verify().inspect_err(|_| {
+            self.files.remove_part(&upload_id, number);
+            self.uploads.remove_part(&upload_id, number);
+        })?;
+        let etag = reply.output.e_tag.as_ref();
+        self.uploads.add_part(&upload_id, number, etag, checksum.clone());
+        uploads::reply_with(&mut reply.output, checksum);
         Ok(reply)
     }
 
@@ -428,7 +452,7 @@ impl S3 for Store {
         req: S3Request<UploadPartCopyInput>,
     ) -> S3Result<S3Response<UploadPartCopyOutput>> {
         self.need_upload(&req.input.bucket, &req.input.key, &req.input.upload_id)?;
-        let part = (req.input.upload_id.clone(), req.input.part_number);
+        let (upload_id, number) = (req.input.upload_id.clone(), req.input.part_number);
         // The condition on the source is ignored.
         if let CopySource::Bucket { bucket, key, .. } = &req.input.copy_source {
             self.need_object(bucket, key)?;
@@ -437,8 +461,8 @@ impl S3 for Store {
         }
         let reply = self.inner.upload_part_copy(req).await?;
         let result = reply.output.copy_part_result.as_ref();
-        let etag = result.and_then(|part| part.e_tag.as_ref()).map(|etag| etag.value().to_owned());
-        lock(&self.parts).insert(part, etag.unwrap_or_default());
+        let etag = result.and_then(|part| part.e_tag.as_ref());
+        self.uploads.add_part(&upload_id, number, etag, Checksum::default());
         Ok(reply)
     }
 }
@@ -446,6 +470,3 @@ impl S3 for Store {
 const COPY_TO_ITSELF: &str = "This copy request is illegal because it is trying to copy an object \
      to itself without changing the object's metadata, storage class, website redirect location \
      or encryption attributes.";
-
-/// Bytes read from a file at once.
-const READ_SIZE: usize = 1 << 18;

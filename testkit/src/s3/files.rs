@@ -8,6 +8,7 @@
 //! <root>/.upload-<id>.json                                              owner of an upload
 //! <root>/.upload_id-<id>.part-<n>                                       a part of an upload
 //! <root>/.staging/<uuid>                                                an object on its way
+//! <root>/.sink-<bucket>                                                 marks a sink
 //! ```
 //!
 //! `<B>` and `<K>` are bucket and key in unpadded URL-safe base64. The exact version of
@@ -57,6 +58,16 @@ impl Files {
         assert!(s3s::path::check_bucket_name(bucket), "{bucket:?} is not a legal bucket name");
         let path = self.root.join(bucket);
         fs::create_dir_all(&path).unwrap_or_else(|error| panic!("bucket {bucket}: {error}"));
+    }
+
+    pub(crate) fn create_sink(&self, bucket: &str) {
+        self.create_bucket(bucket);
+        let mark = self.root.join(format!(".sink-{bucket}"));
+        fs::write(mark, "").unwrap_or_else(|error| panic!("sink {bucket}: {error}"));
+    }
+
+    pub(crate) fn is_sink(&self, bucket: &str) -> bool {
+        self.root.join(format!(".sink-{bucket}")).exists()
     }
 
     pub(crate) fn has_bucket(&self, bucket: &str) -> bool {
@@ -151,8 +162,11 @@ impl Files {
 
     /// Length of a part that was uploaded, in bytes.
     pub(crate) fn part_len(&self, upload_id: &str, number: i32) -> Option<u64> {
-        let path = self.root.join(format!(".upload_id-{upload_id}.part-{number}"));
-        fs::metadata(path).ok().map(|part| part.len())
+        fs::metadata(self.part(upload_id, number)).ok().map(|part| part.len())
+    }
+
+    pub(crate) fn remove_part(&self, upload_id: &str, number: i32) {
+        remove(&self.part(upload_id, number));
     }
 
     pub(crate) fn has_upload(&self, bucket: &str, key: &str, upload_id: &str) -> bool {
@@ -168,6 +182,10 @@ impl Files {
     fn attributes(&self, bucket: &str, key: &str) -> Map<String, Value> {
         assert!(self.object(bucket, key).is_file(), "there is no object {bucket}/{key}");
         read_json(&self.side_file(bucket, key, "metadata"))
+    }
+
+    fn part(&self, upload_id: &str, number: i32) -> PathBuf {
+        self.root.join(format!(".upload_id-{upload_id}.part-{number}"))
     }
 
     fn side_file(&self, bucket: &str, key: &str, kind: &str) -> PathBuf {

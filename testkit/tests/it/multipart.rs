@@ -1,5 +1,7 @@
 //! Multipart uploads.
 
+use aws_sdk_s3::types::ChecksumAlgorithm;
+use aws_sdk_s3::types::CompletedMultipartUpload;
 use aws_sdk_s3::types::CompletedPart;
 
 use crate::s3::begin;
@@ -39,6 +41,72 @@ async fn a_multipart_upload_makes_one_object() {
         assert!(got.e_tag().unwrap().ends_with("-2\""));
         assert_eq!(bytes(got.body).await, [large, small].concat());
         assert_eq!(code(complete(&s3, &id, parts.to_vec()).await), "NoSuchUpload");
+    }
+}
+
+#[tokio::test]
+async fn parts_have_the_checksum_that_was_announced() {
+    for t in both_with_bucket().await {
+        let s3 = t.s3();
+        for algorithm in [ChecksumAlgorithm::Crc64Nvme, ChecksumAlgorithm::Crc32C] {
+            let begun = s3.create_multipart_upload().bucket("lake").key("k");
+            let begun = begun.checksum_algorithm(algorithm.clone()).send().await.unwrap();
+            let id = begun.upload_id().unwrap();
+            let part = || {
+                let part = s3.upload_part().bucket("lake").key("k").upload_id(id).part_number(1);
+                part.body(body(b"x"))
+            };
+            assert_eq!(code(part().send().await), "InvalidRequest", "the SDK's default is another");
+            let of_full_object = algorithm == ChecksumAlgorithm::Crc64Nvme;
+            let wrong = match of_full_object {
+                true => part().checksum_crc64_nvme("AAAAAAAAAAA="),
+                false => part().checksum_crc32_c("AAAAAA=="),
+            };
+            assert_eq!(code(wrong.send().await), "BadDigest");
+            let sent = part().checksum_algorithm(algorithm).send().await.unwrap();
+            let bare = CompletedPart::builder().part_number(1).set_e_tag(sent.e_tag.clone());
+            assert_eq!(sent.checksum_crc64_nvme().is_some(), of_full_object);
+            assert_eq!(sent.checksum_crc32_c().is_some(), !of_full_object);
+            let forged =
+                bare.clone().checksum_crc64_nvme("AAAAAAAAAAA=").checksum_crc32_c("AAAAAA==");
+            assert_eq!(code(complete(&s3, id, vec![forged.build()]).await), "InvalidPart");
+            if of_full_object {
+                complete(&s3, id, vec![bare.build()]).await.unwrap();
+            } else {
+                let without = complete(&s3, id, vec![bare.clone().build()]).await;
+                assert_eq!(code(without), "InvalidRequest");
+                let with = bare.set_checksum_crc32_c(sent.checksum_crc32_c).build();
+                complete(&s3, id, vec![with]).await.unwrap();
+            }
+            assert_eq!(t.aws.read_object("lake", "k"), b"x");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_sink_keeps_names_and_metadata_only() {
+    for t in both_with_bucket().await {
+        let s3 = t.s3();
+        t.aws.create_sink("sink");
+        let whole = s3.put_object().bucket("sink").key("a").metadata("name", "one");
+        whole.body(body(b"not kept")).send().await.unwrap();
+        assert_eq!(t.aws.object_metadata("sink", "a")["name"], "one");
+        let begun = s3.create_multipart_upload().bucket("sink").key("k").send().await.unwrap();
+        let id = begun.upload_id().unwrap();
+        let mut parts = vec![];
+        for number in 1..=2 {
+            let part = s3.upload_part().bucket("sink").key("k").upload_id(id).part_number(number);
+            let sent = part.body(body(&[7; 100])).send().await.unwrap();
+            parts.push(CompletedPart::builder().part_number(number).set_e_tag(sent.e_tag).build());
+        }
+        let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
+        let done = s3.complete_multipart_upload().bucket("sink").key("k").upload_id(id);
+        done.multipart_upload(parts).send().await.unwrap();
+        for key in ["a", "k"] {
+            assert!(t.aws.read_object("sink", key).is_empty());
+        }
+        put(&s3, "k", b"kept").await;
+        assert_eq!(t.aws.read_object("lake", "k"), b"kept");
     }
 }
 

@@ -151,7 +151,8 @@ fn group_height(group: &[&Row]) -> i32 {
 }
 
 fn color(row: &Row) -> RGBColor {
-    let pair = if row.label == programs::WAXSEAL { OURS } else { OTHERS };
+    let ours = [programs::WAXSEAL, programs::WAXSEAL_SYNC].contains(&row.label);
+    let pair = if ours { OURS } else { OTHERS };
     match row.what {
         What::Copy | What::Read => BASELINE,
         What::Seal => pair[0],
@@ -164,10 +165,7 @@ fn text(size: i32) -> TextStyle<'static> {
     ("sans-serif", size).into_text_style(&(WIDTH, WIDTH))
 }
 
-const NOTES: [&str; 2] = [
-    "* no authentication",
-    "waxseal syncs a new file to the disk before it appears, as `cp, then sync` does; the others do not",
-];
+const NOTES: [&str; 2] = ["* no authentication", "none waits for the disk but those that say sync"];
 
 // Pixels.
 const WIDTH: u32 = 800;

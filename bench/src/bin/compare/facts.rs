@@ -35,6 +35,7 @@ impl Facts {
             ("kernel", kernel),
             ("file system", file_system(folder)),
             ("rustc", version("rustc", &["--version"]).trim_start_matches("rustc ").to_owned()),
+            ("load", load()),
             ("size, runs", format!("{}, {runs} of each, in turns", Bytes(size))),
         ];
         let versions = programs.all().iter().map(|p| (p.label, p.version.clone())).collect();
@@ -53,6 +54,12 @@ fn field(file: &str, name: &str) -> Option<String> {
 fn mib(kib: &str) -> String {
     let number = kib.trim_end_matches(" kB").parse::<u64>();
     number.map_or_else(|_| kib.to_owned(), |kib| format!("{} MiB", kib >> 10))
+}
+
+/// How busy others kept the machine before: averages of 1, 5 and 15 minutes.
+fn load() -> String {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_else(|_| unknown());
+    text.split(' ').take(3).collect::<Vec<_>>().join(" ")
 }
 
 fn file_system(folder: &Path) -> String {

@@ -104,7 +104,6 @@ fn compare(cli: &Cli) -> Result<()> {
         check_folder(file)?;
     }
     let runner = Runner::new()?;
-    eprintln!("making {} of random data", size::Bytes(cli.size));
     let files = Files::new(cli.dir.as_deref(), cli.size)?;
     let mut programs = Programs::find(files.folder(), cli.waxseal.as_deref(), !cli.no_peers)?;
     let facts = Facts::gather(cli.size, cli.runs, files.folder(), &programs);
@@ -139,18 +138,19 @@ fn write(file: &Path, text: &str) -> Result<()> {
 
 const READING: &str = "\
 Reading the tables:
-  wall s    seconds from start to exit, the median of the runs, then least and most
+  wall s    seconds from start to exit: the median of the runs; least and most
   CPU s     seconds of all its threads, in the program and in the kernel; median
-  MiB       the most memory it held, of any run; this program's own 4 or 5 count
+  MiB       the most memory it held in any run; never less than the 4 or 5 of
+            this program, which starts it
   x cp      wall seconds over those of cp
   x floor   wall seconds over those of the floor: two threads of one process,
             each reads its own half of the file by 1 MiB and seals pieces of
             64 KiB in place with AES-256-GCM of aws-lc-rs, and writes nothing
 
-A new file of waxseal is synced to the disk before it appears under its name; those
-of the others are not. `cp, then sync` is what cp costs with the same promise. On
-file systems that clone (Btrfs, XFS) cp copies nothing, so the ratios to it tell
-nothing: compare with the floor, or give --dir.";
+None waits for the disk but `waxseal --sync` and `cp, then sync`. On file systems
+that clone (Btrfs, XFS) cp copies nothing and ratios to it tell nothing: compare
+with the floor, or give another --dir. The two threads of the floor get
+almost two cores on an idle machine; if the report says less, measure again.";
 
 const EXAMPLES: &str = "\
 Examples:

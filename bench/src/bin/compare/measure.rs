@@ -96,6 +96,7 @@ impl Runner {
 
     /// One run of each of its tasks.
     fn turn(&self, program: &Program, files: &Files, results: &mut Vec<Measured>) -> Result<()> {
+        files.renew()?;
         for (what, part) in TASKS {
             if let Some(sample) = self.task(program, what, part, files, false)? {
                 add(results, program.label, what, part, sample);
@@ -138,6 +139,9 @@ impl Runner {
         command.stdout(if keep { File::create(output)?.into() } else { Stdio::null() });
         // What the last run left to write must not slow this one.
         rustix::fs::sync();
+        if to_file.is_some() {
+            files::warm_memory(files)?;
+        }
         files::warm(input)?;
         self.run(&mut command).map(Some)
     }

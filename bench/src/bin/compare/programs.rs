@@ -54,8 +54,15 @@ impl Programs {
     /// Makes keys for each program in `folder`.
     pub(crate) fn find(folder: &Path, waxseal: Option<&Path>, peers: bool) -> Result<Self> {
         let waxseal = waxseal.map_or_else(built, |path| Ok(path.canonicalize()?))?;
-        let programs =
-            vec![cp(), cp_then_sync(), floor()?, crate::programs::waxseal(&waxseal, folder)?];
+        let keys = folder.join("waxseal.keys");
+        must(Command::new(&waxseal).arg("keygen").arg(&keys).arg("--quiet"))?;
+        let programs = vec![
+            cp(),
+            cp_then_sync(),
+            floor()?,
+            waxseal_with(&waxseal, &keys, false),
+            waxseal_with(&waxseal, &keys, true),
+        ];
         let mut found = Self { programs, skipped: Vec::new() };
         let peers = if peers { &PEERS[..] } else { &[] };
         for (name, prepare) in peers {
@@ -117,17 +124,24 @@ fn floor() -> Result<Program> {
     }))
 }
 
-fn waxseal(program: &Path, folder: &Path) -> Result<Program> {
-    let keys = folder.join("waxseal.keys");
-    must(Command::new(program).arg("keygen").arg(&keys).arg("--quiet"))?;
+/// `sync` is the promise of `cp, then sync`, and for files only.
+fn waxseal_with(program: &Path, keys: &Path, sync: bool) -> Program {
+    let label = if sync { WAXSEAL_SYNC } else { WAXSEAL };
     let key = format!("local:{}", keys.display());
     let (version, program) = (version(program, &["--version"]), program.to_owned());
-    Ok(Program::new(WAXSEAL, version, move |what, input, output| {
+    Program::new(label, version, move |what, input, output| {
         let mut command = Command::new(&program);
         command.arg(choose(what, "seal", "open")?).args(["--key", &key]).arg(input);
-        output.map(|output| command.arg("-o").arg(output));
+        match output {
+            Some(output) => command.arg("-o").arg(output),
+            None if sync => return None,
+            None => &mut command,
+        };
+        if sync {
+            command.arg("--sync");
+        }
         Some(command)
-    }))
+    })
 }
 
 fn age(program: &Path, folder: &Path) -> Result<Program> {
@@ -281,6 +295,7 @@ pub(crate) const CP: &str = "cp";
 pub(crate) const CP_SYNC: &str = "cp, then sync";
 pub(crate) const FLOOR: &str = "floor: two threads";
 pub(crate) const WAXSEAL: &str = "waxseal";
+pub(crate) const WAXSEAL_SYNC: &str = "waxseal --sync";
 pub(crate) const OPENSSL: &str = "openssl aes-256-ctr *";
 
 /// Without these there is nothing to compare.
