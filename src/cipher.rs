@@ -6,9 +6,9 @@ mod stored;
 use std::fmt;
 use std::sync::Arc;
 
+use bytes::Buf as _;
 use bytes::Bytes;
 use bytes::BytesMut;
-use futures_util::StreamExt as _;
 
 pub use policy::ReadPolicy;
 #[cfg(feature = "s3")]
@@ -142,7 +142,10 @@ impl EnvelopeCipher {
         object::open_slice(&sealed[header_at + floe::HEADER_LEN..], decryptor, &layout)
     }
 
-    /// Seals a stream, with the envelope in front. Memory: one batch of 256 KiB or a segment.
+    /// Seals a stream, with the envelope in front.
+    ///
+    /// Sealed inline, on the task that polls it. Memory: 256 KiB and a segment, besides the items
+    /// of `body` and those that the caller holds.
     ///
     /// # Errors
     ///
@@ -161,7 +164,10 @@ impl EnvelopeCipher {
         Ok(sealed.body.into_body(STREAM_BATCH_LEN))
     }
 
-    /// Opens a stream that begins with an envelope. Memory: one segment and an item of `body`.
+    /// Opens a stream that begins with an envelope.
+    ///
+    /// Opened inline, on the task that polls it. Memory: 256 KiB or a segment, and another one, the
+    /// items of `body` and those that the caller holds.
     ///
     /// Each item of the returned stream is verified; that none is missing at the end is known
     /// only when the stream ends without an error.
@@ -180,22 +186,26 @@ impl EnvelopeCipher {
         context: &EncryptionContext,
     ) -> Result<Body> {
         let mut body = body.into();
-        let mut read = BytesMut::new();
+        let mut read = Bytes::new();
         let (envelope, header) = loop {
             if let Some((envelope, at)) = Envelope::from_inline(&read)?
                 && let Some(header) = read.get(at..at + floe::HEADER_LEN)
             {
                 let header = floe::Header::parse(header)?;
-                let _ = read.split_to(at + floe::HEADER_LEN);
+                read.advance(at + floe::HEADER_LEN);
                 break (envelope, header);
             }
-            match body.next().await.transpose()? {
-                Some(more) => read.extend_from_slice(&more),
-                None => return Err(cut_short()),
+            let Some(more) = body.next_item().await? else { return Err(cut_short()) };
+            if read.is_empty() {
+                read = more;
+            } else {
+                let mut joined = BytesMut::from(read);
+                joined.extend_from_slice(&more);
+                read = joined.freeze();
             }
         };
         let decryptor = self.decryptor(&envelope, &header, context).await?;
-        let opening = Opening::new(body, read.freeze(), decryptor, header.segment_len());
+        let opening = Opening::new(body, read, decryptor, header.segment_len());
         Ok(Body::from_stream(opening))
     }
 

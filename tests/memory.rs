@@ -54,6 +54,8 @@ async fn memory_does_not_grow_with_the_object_nor_with_what_it_claims() {
     let [sealing, opening] = use_streams(SMALL, &paths[0].1, &cipher().segment_len(1 << 20)).await;
     assert!(sealing < 5 * MIB && opening < 6 * MIB, "{sealing}, {opening}");
 
+    many_streams_at_once().await;
+
     // Bytes: the result, made once at its size, and a segment's worth.
     let plain = vec![7; SMALL];
     let sealing = measure(async { drop(cipher().seal(&plain, &context()).await.unwrap()) }).await;
@@ -80,6 +82,37 @@ async fn use_streams(len: usize, path: &Path, cipher: &EnvelopeCipher) -> [usize
     })
     .await;
     [sealing, opening]
+}
+
+/// A stream holds less than 400 KiB, as documented, and a hundred a hundred times as much.
+async fn many_streams_at_once() {
+    const STREAMS: usize = 100;
+    let cipher = cipher();
+    let plain = Bytes::from(vec![7; 2 * MIB]);
+    let sealed = cipher.seal(&plain, &context()).await.unwrap();
+    for (sources, seal) in [(&plain, true), (&sealed, false)] {
+        let peak = measure(async {
+            let mut streams = vec![];
+            for _ in 0..STREAMS {
+                streams.push(if seal {
+                    cipher.seal_stream(sources.clone(), &context()).await.unwrap()
+                } else {
+                    cipher.open_stream(sources.clone(), &context()).await.unwrap()
+                });
+            }
+            // In turns, so that all of them are under way at the same time.
+            let mut drained = 0;
+            while drained < STREAMS {
+                drained = 0;
+                for stream in &mut streams {
+                    drained += usize::from(stream.next().await.transpose().unwrap().is_none());
+                }
+            }
+        })
+        .await;
+        assert!(peak < STREAMS * 400 * 1024, "{STREAMS} streams took {peak}");
+        assert!(peak > STREAMS * 200 * 1024, "they were not under way together: {peak}");
+    }
 }
 
 /// A parallel read holds five pieces of 8 MiB, whatever the length of the object.

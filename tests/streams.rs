@@ -16,3 +16,5 @@ mod errors;
 mod readers;
 #[path = "streams/sample.rs"]
 mod sample;
+#[path = "streams/turns.rs"]
+mod turns;

@@ -26,8 +26,8 @@ use crate::error::Result;
 
 /// A stream of bytes that goes into or comes out of sealing.
 ///
-/// As a `Stream` its items are `Result<Bytes>` of at most 512 KiB; the first error ends it. Every
-/// 512 KiB it is pending once, for the executor's other tasks to get their turn: sealing or opening
+/// As a `Stream` its items are `Result<Bytes>` of at most 512 KiB; the first error ends it. After
+/// some 512 KiB it is pending once, for the executor's other tasks to get their turn: sealing or opening
 /// as much takes about 100 us. A segment longer than that, though, is encrypted without a pause.
 ///
 /// ```
@@ -141,11 +141,11 @@ impl Body {
 }
 
 impl Body {
-    async fn next_item(&mut self) -> Result<Option<Bytes>> {
+    /// The next item, however long.
+    pub(crate) async fn next_item(&mut self) -> Result<Option<Bytes>> {
         std::future::poll_fn(|cx| self.poll_item(cx)).await.transpose()
     }
 
-    /// The next item, however long.
     pub(super) fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
         if self.turn_len >= TURN_LEN {
             self.turn_len = 0;

@@ -82,7 +82,7 @@ impl Sealing {
             if batch.out.is_empty() {
                 batch.out = std::mem::take(&mut self.given).try_into_mut().unwrap_or_default();
             }
-            if let Some(sealed) = batch.fill(&mut self.rest, self.batch_len, TURN_LEN)? {
+            if let Some(sealed) = batch.fill(&mut self.rest, self.batch_len, TURN_LEN - RUN_LEN)? {
                 self.given = sealed.clone();
                 return Poll::Ready(Ok(Some(sealed)));
             }
@@ -166,7 +166,7 @@ impl Batch {
     }
 
     /// Takes plaintext until a batch is complete, which it returns, or `plain` is used up, or
-    /// `turn_len` bytes of it.
+    /// `turn_len` bytes of it and a run more.
     fn fill(
         &mut self,
         plain: &mut impl bytes::Buf,
@@ -256,12 +256,19 @@ impl Batch {
     /// Makes `out` at least `needed` long. The first batch grows, for the message may be short;
     /// the others have room at once for the segment that completes them.
     fn make_room(&mut self, needed: usize, batch_len: usize) {
-        let whole = batch_len.saturating_add(self.segment_len);
-        if self.out.is_empty() {
-            self.out = BytesMut::zeroed(whole.max(needed));
-        } else if self.out.len() < needed {
-            self.out.resize((2 * self.out.len()).min(whole).max(needed), 0);
+        let whole = batch_len.saturating_add(self.segment_len).max(needed);
+        let len = match self.out.len() {
+            0 => whole,
+            len if len < needed => (2 * len).clamp(needed, whole),
+            _ => return,
+        };
+        if self.out.capacity() < len {
+            // Not `resize`, which would take twice as much.
+            let grown = BytesMut::zeroed(len);
+            let old = std::mem::replace(&mut self.out, grown);
+            self.out[..old.len()].copy_from_slice(&old);
         }
+        self.out.resize(len, 0);
     }
 
     fn begin_at(&mut self, at: usize) {
@@ -279,3 +286,31 @@ const OVERHEAD: usize = floe::DATA_OFFSET + TAG_LEN;
 /// Sealed in one go: with several segments the call for random nonces costs nothing, and those
 /// that were put together are still in the processor's cache.
 const RUN_LEN: usize = 256 << 10;
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+    use futures_util::StreamExt as _;
+
+    use super::*;
+    use crate::secret::SecretKey;
+
+    /// A part of an upload is sealed in many polls, so that other tasks get their turn.
+    #[test]
+    fn a_long_batch_takes_many_turns() {
+        let key = SecretKey::random().unwrap();
+        let encryptor = floe::Encryptor::new(&key, b"", 64 << 10).unwrap();
+        let source = Body::from(vec![0; 20 << 20]);
+        let mut sealing = Sealing::new(source, encryptor, 64 << 10, b"");
+        sealing.set_batch_len(8 << 20);
+        let mut turns = 0;
+        let first = loop {
+            if let Some(item) = sealing.next().now_or_never() {
+                break item.unwrap().unwrap();
+            }
+            turns += 1;
+        };
+        assert!(((8 << 20)..(8 << 20) + (64 << 10)).contains(&first.len()));
+        assert!(turns >= 14, "{turns}");
+    }
+}

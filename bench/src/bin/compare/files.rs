@@ -34,7 +34,7 @@ impl Files {
         if free < want {
             let (want, free) = (Bytes(want), free >> 20);
             return Err(format!(
-                "{} has {free} MiB free, this wants {want}: give another --dir, or a smaller --size",
+                "{} has {free} MiB free, this wants {want}: give another --dir, or less --size",
                 dir.display()
             )
             .into());
@@ -90,9 +90,9 @@ pub(crate) fn warm(path: &Path) -> Result<()> {
 
 /// Writes as much as the data to a file and deletes it, so that the next file takes its memory.
 ///
-/// A virtual machine may give memory that is free for seconds back to its host, and getting it again
-/// can cost more than all else. With this, each file is written to memory that is at hand, whoever
-/// had the turn before. Nothing of it reaches the disk.
+/// A virtual machine may give memory that is free for seconds back to its host, and getting it
+/// again can cost more than all else. With this, each file is written to memory that is at hand,
+/// whoever had the turn before. Nothing of it reaches the disk.
 pub(crate) fn warm_memory(files: &Files) -> Result<()> {
     let path = files.folder().join("scratch");
     let len = files.plain.metadata()?.len().saturating_add(SLACK);

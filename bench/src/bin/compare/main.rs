@@ -6,6 +6,7 @@
 use std::error::Error;
 use std::fs;
 use std::io::Write as _;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -52,8 +53,8 @@ struct Cli {
     #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = size::parse)]
     size: u64,
     /// Runs of each program.
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
-    runs: u32,
+    #[arg(long, value_name = "N", default_value = "5")]
+    runs: NonZeroU32,
     /// Where the temporary folder goes; this decides which file system is measured.
     ///
     /// Wants free space for four times the size. Without it, the system's folder for
@@ -103,13 +104,14 @@ fn compare(cli: &Cli) -> Result<()> {
     for file in [&cli.markdown, &cli.svg].into_iter().flatten() {
         check_folder(file)?;
     }
+    let runs = cli.runs.get();
     let runner = Runner::new()?;
     let files = Files::new(cli.dir.as_deref(), cli.size)?;
     let mut programs = Programs::find(files.folder(), cli.waxseal.as_deref(), !cli.no_peers)?;
-    let facts = Facts::gather(cli.size, cli.runs, files.folder(), &programs);
+    let facts = Facts::gather(cli.size, runs, files.folder(), &programs);
     eprintln!("checking that each program gives the file back");
     programs.check(&runner, &files)?;
-    let results = runner.measure(&programs, &files, cli.runs)?;
+    let results = runner.measure(&programs, &files, runs)?;
     let report = Report::new(facts, &results, programs.skipped());
 
     std::io::stdout().write_all(report.text().as_bytes())?;
