@@ -18,10 +18,23 @@ doc:
 backends:
     cargo test -p waxseal --no-default-features --features rust-crypto
     cargo test -p waxseal --all-features
+    cargo test -p waxseal --lib --no-default-features --features internal-nonces
 
 # Needs cargo-fuzz; TARGET is one of fuzz/fuzz_targets.
 fuzz TARGET SECONDS="60":
     RUSTC_BOOTSTRAP=1 cargo fuzz run {{TARGET}} -- -max_total_time={{SECONDS}} -rss_limit_mb=1024 -malloc_limit_mb=64
+
+# Everything in benches/, with ratios to the raw cipher; BENCH is seal, open, range, small or s3.
+bench BENCH:
+    cargo bench -p waxseal-bench --features s3 --bench {{BENCH}}
+
+# Whole processes beside cp, age and others.
+compare *ARGS:
+    bench/compare {{ARGS}}
+
+# What the library adds to the cipher, in instructions; needs valgrind.
+instructions:
+    cargo test --release -p waxseal-bench --test instructions
 
 # Accept the public API and the worked example of the format as they are.
 bless:

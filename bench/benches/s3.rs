@@ -50,12 +50,13 @@ fn race() {
     for outcome in outcomes.iter().flatten() {
         outcome.aims(&mut report);
     }
-    // Memory must not depend on the length.
-    for [small, large] in outcomes.array_windows() {
-        for (small, large) in small.iter().zip(large) {
-            let ratio = large.peak() / small.peak();
-            let what = format!("peak of {} {}", small.verb, large.mib);
-            report.aim(&what, Some(ratio), &format!("x {}", small.mib), Aim::AtMost(1.10));
+    // Memory must not depend on the length; below a GiB the allocator has not settled.
+    let settled: Vec<_> = outcomes.iter().filter(|[put, _]| put.mib >= 1024).collect();
+    for [small, large] in settled.array_windows() {
+        for (small, large) in small.iter().zip(large.iter()) {
+            let what = format!("{} {} MiB, peak", small.verb, large.mib);
+            let ratio = Some(large.peak() / small.peak());
+            report.aim(&what, ratio, &format!("of that of {} MiB", small.mib), Aim::AtMost(1.10));
         }
     }
     report.finish();

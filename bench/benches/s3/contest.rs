@@ -63,7 +63,7 @@ impl Contest {
                 [self.sample(ours), plain]
             }
         });
-        let outcome = Outcome { verb, mib: format!("{} MiB", self.mib), rounds: rounds.collect() };
+        let outcome = Outcome { verb, mib: self.mib, rounds: rounds.collect() };
         outcome.print();
         outcome
     }
@@ -73,7 +73,7 @@ impl Contest {
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) verb: &'static str,
-    pub(crate) mib: String,
+    pub(crate) mib: u64,
     rounds: Vec<[Sample; 2]>,
 }
 
@@ -84,7 +84,7 @@ impl Outcome {
     }
 
     pub(crate) fn aims(&self, report: &mut Report) {
-        let what = format!("{} {}", self.verb, self.mib);
+        let what = format!("{} {} MiB", self.verb, self.mib);
         let wall = Some(self.ratio(|sample| sample.wall));
         report.aim(&format!("{what}, wall"), wall, "of plain", Aim::AtMost(1.10));
         let cpu = Some(self.ratio(|sample| sample.cpu));
@@ -100,7 +100,7 @@ impl Outcome {
         if is_test() {
             return;
         }
-        let title = format!("{} {}, {} rounds", self.verb, self.mib, self.rounds.len());
+        let title = format!("{} {} MiB, {} rounds", self.verb, self.mib, self.rounds.len());
         println!(
             "\n{title:<24}{:>10}{:>10}{:>10}{:>12}",
             "wall s", "CPU s", "peak MiB", "server CPU"

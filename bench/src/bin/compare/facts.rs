@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
+use std::time::Duration;
 
 use crate::programs::Programs;
 use crate::programs::version;
@@ -62,6 +63,20 @@ fn load() -> String {
     text.split(' ').take(3).collect::<Vec<_>>().join(" ")
 }
 
+/// CPU time that was spent since the system started, by all. Zero where it does not tell.
+pub(crate) fn busy() -> Duration {
+    let text = fs::read_to_string("/proc/stat").unwrap_or_default();
+    Duration::from_millis(10 * ticks(text.lines().next().unwrap_or_default()))
+}
+
+/// Hundredths of a second that were not idle, from the line of all CPUs.
+fn ticks(line: &str) -> u64 {
+    let numbers = line.split_whitespace().skip(1).map(|number| number.parse().unwrap_or(0));
+    // user, nice, system, idle, iowait, irq, softirq, steal; guests are in user already
+    let busy = numbers.zip([1, 1, 1, 0, 0, 1, 1, 1]);
+    busy.map(|(ticks, counts): (u64, u64)| ticks * counts).sum()
+}
+
 fn file_system(folder: &Path) -> String {
     let asked = Command::new("df").arg("--output=fstype").arg(folder).output();
     let said = asked.map(|done| String::from_utf8_lossy(&done.stdout).into_owned());
@@ -80,5 +95,11 @@ mod tests {
     fn memory_is_shown_in_mebibytes() {
         assert_eq!(mib("2048 kB"), "2 MiB");
         assert_eq!(mib("much"), "much");
+    }
+
+    #[test]
+    fn waiting_is_not_busy() {
+        assert_eq!(ticks("cpu  1 20 300 7 7 4000 50000 600000 7 7"), 654_321);
+        assert_eq!(ticks(""), 0);
     }
 }

@@ -151,8 +151,9 @@ Reading the tables:
 
 None waits for the disk but `waxseal --sync` and `cp, then sync`. On file systems
 that clone (Btrfs, XFS) cp copies nothing and ratios to it tell nothing: compare
-with the floor, or give another --dir. The two threads of the floor get
-almost two cores on an idle machine; if the report says less, measure again.";
+with the floor, or give another --dir. The last line tells how many
+cores other processes used while a program ran: on a busy machine programs with
+two threads look slower than they are, so measure when it is idle.";
 
 const EXAMPLES: &str = "\
 Examples:

@@ -14,6 +14,7 @@ use std::time::Instant;
 use wait4::Wait4 as _;
 
 use crate::Result;
+use crate::facts;
 use crate::files;
 use crate::files::Files;
 use crate::programs::Program;
@@ -49,6 +50,8 @@ pub(crate) struct Sample {
     /// Linux passes the peak of the process that starts another on to it, so this is never less
     /// than what this program held: it must stay small.
     pub(crate) peak: u64,
+    /// CPU time of all other processes meanwhile.
+    pub(crate) others: Duration,
 }
 
 /// All runs of one task of one program.
@@ -150,16 +153,19 @@ impl Runner {
         self.check_interrupt()?;
         let mut messages = tempfile::tempfile()?;
         command.stdin(Stdio::null()).stderr(messages.try_clone()?);
+        let busy = facts::busy();
         let start = Instant::now();
         let mut child = command.spawn()?;
         let done = child.wait4()?;
         let wall = start.elapsed();
+        let busy = facts::busy().saturating_sub(busy);
         self.check_interrupt()?;
         if !done.status.success() {
             return Err(format!("{}: {}", done.status, text(&mut messages)).into());
         }
         let usage = done.rusage;
-        Ok(Sample { wall, cpu: usage.utime + usage.stime, peak: usage.maxrss })
+        let cpu = usage.utime + usage.stime;
+        Ok(Sample { wall, cpu, peak: usage.maxrss, others: busy.saturating_sub(cpu) })
     }
 
     fn check_interrupt(&self) -> Result<()> {

@@ -17,8 +17,6 @@ pub(crate) struct Report {
     pub(crate) facts: Facts,
     pub(crate) parts: Vec<Section>,
     aims: Vec<Aim>,
-    /// CPU seconds of the floor over its wall seconds.
-    cores: Option<f64>,
     skipped: Vec<String>,
 }
 
@@ -43,6 +41,8 @@ pub(crate) struct Row {
     cpu: f64,
     /// MiB.
     peak: f64,
+    /// Cores that other processes used, on average.
+    others: f64,
 }
 
 /// A ratio that waxseal is to reach.
@@ -69,9 +69,7 @@ impl Report {
             nulls.aims(programs::WAXSEAL, programs::FLOOR, Some(1.5)),
         ];
         let aims = aims.into_iter().flatten().collect();
-        let floor = nulls.rows.iter().find(|row| row.label == programs::FLOOR);
-        let cores = floor.map(|row| row.cpu / row.wall);
-        Self { facts, parts: vec![files, nulls], aims, cores, skipped: skipped.to_vec() }
+        Self { facts, parts: vec![files, nulls], aims, skipped: skipped.to_vec() }
     }
 
     /// For a terminal of 80 columns.
@@ -108,9 +106,13 @@ impl Report {
     }
 
     fn say_the_rest(&self, text: &mut String) {
-        if let Some(cores) = self.cores {
-            let _ = write!(text, "\nThe two threads of the floor got {cores:.1} cores");
-            let idle = if cores < IDLE { ": others use this machine, measure again" } else { "" };
+        let rows = self.parts.iter().flat_map(|part| &part.rows);
+        if let Some(worst) = rows.max_by(|one, other| one.others.total_cmp(&other.others)) {
+            let Row { label, what, others, .. } = worst;
+            let what = name(*what);
+            let _ =
+                write!(text, "\nOthers used up to {others:.1} cores meanwhile ({label} {what})");
+            let idle = if *others > BUSY { ": measure again when they are gone" } else { "" };
             let _ = writeln!(text, "{idle}.");
         }
         if !self.skipped.is_empty() {
@@ -212,6 +214,7 @@ fn row(measured: &Measured) -> Row {
         most: wall[wall.len() - 1],
         cpu: median(&cpu),
         peak: peak as f64 / f64::from(1 << 20),
+        others: seconds(|s| s.others).iter().sum::<f64>() / wall.iter().sum::<f64>(),
     }
 }
 
@@ -240,8 +243,8 @@ pub(crate) fn name(what: What) -> &'static str {
     }
 }
 
-/// Cores that two threads get on an idle machine, less what starting takes.
-const IDLE: f64 = 1.5;
+/// Cores that others may use before the figures mean little. Writing to the disk is among them.
+const BUSY: f64 = 0.3;
 
 const MARKDOWN_TITLE: &str = "# Whole processes, data in the page cache";
 
@@ -261,6 +264,7 @@ mod tests {
             wall: Duration::from_millis(ms),
             cpu: Duration::from_millis(2 * ms),
             peak: ms << 20,
+            others: Duration::from_millis(ms / 2),
         };
         Measured { label, what, part: Part::File, samples: walls.iter().map(sample).collect() }
     }
@@ -287,7 +291,7 @@ mod tests {
     fn a_row_sums_up_its_runs() {
         let row = row(&measured("cp", What::Copy, &[500, 400, 900]));
         assert_eq!((row.wall, row.least, row.most), (0.5, 0.4, 0.9));
-        assert_eq!((row.cpu, row.peak), (1.0, 900.0));
+        assert_eq!((row.cpu, row.peak, row.others), (1.0, 900.0, 0.5));
     }
 
     #[test]
