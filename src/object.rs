@@ -5,6 +5,7 @@
 
 mod body;
 mod open;
+mod piece;
 mod random;
 mod read_at;
 mod seal;

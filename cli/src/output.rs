@@ -46,7 +46,7 @@ pub(crate) struct Output {
 enum Target {
     /// Standard output, a device or a named pipe: bytes are gone once written.
     Direct(File),
-    New(NewFile),
+    New(Box<NewFile>),
 }
 
 impl Output {
@@ -108,7 +108,7 @@ impl Output {
             Content::Sealed => NewFile::create(path),
         };
         let new = new.map_err(|e| cannot_write(&name, e))?;
-        Ok(Self::new(name, Target::New(new), sync))
+        Ok(Self::new(name, Target::New(Box::new(new)), sync))
     }
 
     async fn device(path: &Path, name: String) -> Result<Self, Failure> {
@@ -137,7 +137,7 @@ impl Output {
             Target::Direct(file) => {
                 file.try_clone().map(Into::into).map_err(|e| cannot_write(&self.name, e))
             }
-            Target::New(new) => Ok(new.into()),
+            Target::New(new) => Ok((&**new).into()),
         }
     }
 

@@ -179,6 +179,11 @@ impl Span {
         self.plain.clone()
     }
 
+    /// The numbers of the segments, half open.
+    pub(crate) fn segment_range(&self) -> Range<u64> {
+        self.segments.clone()
+    }
+
     /// The place of each segment within the fetched bytes, in order.
     pub(crate) fn places(&self) -> impl Iterator<Item = Range<usize>> {
         self.segments().map(|(_, place)| place)

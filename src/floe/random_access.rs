@@ -94,4 +94,41 @@ impl RandomAccess {
         }
         Ok(())
     }
+
+    /// Decrypts the segments of `span`, which `body` holds, into `plain`.
+    ///
+    /// `span` is of whole segments, see [`Layout::segments_span`]; their plaintext comes to stand
+    /// end to end in `plain`, which is as long. Quicker than to copy `body` and decrypt in place.
+    /// On an error `plain` is all zero.
+    ///
+    /// # Errors
+    ///
+    /// As [`decrypt`](Self::decrypt); `InvalidInput` also if `span` holds parts of segments or
+    /// `plain` has another length.
+    pub fn decrypt_to(&self, span: &Span, body: &[u8], plain: &mut [u8]) -> Result<()> {
+        let std::ops::Range { start, end } = span.plain();
+        if span.layout() != &self.layout
+            || !span.is_whole()
+            || body.len() as u64 != span.body_len()
+            || plain.len() as u64 != end - start
+        {
+            return Err(Error::invalid_input("the span does not describe these bytes"));
+        }
+        let segment_len = self.keys.header().segment_len();
+        let (mut held, mut at) = (None, 0);
+        for ((index, place), data) in span.segments().zip(span.plaintext()) {
+            let position = Position { index, is_final: index == self.layout.segments() - 1 };
+            let decrypted = self.cipher.at(held.take(), &self.keys, index).and_then(|cipher| {
+                let aead = held.insert(cipher).get();
+                let plain = &mut plain[at..at + data.len()];
+                segment::decrypt_to(aead, segment_len, position, &body[place], plain)
+            });
+            if let Err(error) = decrypted {
+                plain.fill(0);
+                return Err(error);
+            }
+            at += data.len();
+        }
+        Ok(())
+    }
 }

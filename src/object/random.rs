@@ -5,10 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use bytes::BytesMut;
-use futures_core::Stream;
 use futures_util::StreamExt as _;
-use futures_util::TryStreamExt as _;
 use futures_util::stream;
 
 use crate::error::Error;
@@ -17,6 +14,10 @@ use crate::error::Result;
 use crate::floe;
 use crate::object::Body;
 use crate::object::ReadAt;
+use crate::object::piece::Buffers;
+use crate::object::piece::Opened;
+use crate::object::piece::Piece;
+use crate::object::piece::on_a_task;
 use crate::object::read_at::slice;
 
 /// A sealed object whose key, header and end are verified.
@@ -153,56 +154,53 @@ impl FloeObject {
         } else {
             (plain.end - base).div_ceil(piece_len)
         };
+        let buffers = Arc::new(Buffers::default());
         let pieces = stream::iter(0..count).map(move |i| {
             let start = (base + i * piece_len).max(plain.start);
             let end = base.saturating_add((i + 1).saturating_mul(piece_len)).min(plain.end);
-            Self::fetch(self.clone(), start..end, whole && i == 0)
+            let buffers = Arc::clone(&buffers);
+            let fetch = Self::fetch(self.clone(), start..end, whole && i == 0, buffers);
+            async move { if count > 1 { on_a_task(fetch).await } else { fetch.await } }
         });
-        Body::from_stream(pieces.buffered(PIECES_AHEAD).try_flatten())
+        let pieces = pieces.buffered(PIECES_AHEAD).map(|(piece, error)| {
+            let piece = (!piece.is_empty()).then_some(Ok(piece));
+            stream::iter(piece.into_iter().chain(error.map(Err)))
+        });
+        Body::from_stream(pieces.flatten())
     }
 
-    /// Fetches the segments of `plain` in one read; they are opened as the stream is polled.
+    /// Fetches the segments of `plain` in one read, and opens them as they arrive.
     async fn fetch(
         self: Arc<Self>,
         plain: Range<u64>,
         with_header: bool,
-    ) -> Result<impl Stream<Item = Result<Bytes>> + Send> {
-        let body = self.access.layout().span(plain.clone())?.body();
-        let body_at = self.header_at + FLOE_HEADER_LEN;
-        let from = if with_header { self.header_at } else { body_at + body.start };
-        let mut fetched = read_exactly(&*self.source, from..body_at + body.end).await?;
-        if with_header && fetched.split_to(floe::HEADER_LEN) != self.access.header().as_bytes()[..]
-        {
-            return Err(Error::authentication("the header is not the one in the envelope"));
-        }
-        let mut fetched = fetched.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&*shared));
-        let segments = cut(plain, self.plain_per_segment());
-        Ok(stream::iter(segments).map(move |plain| self.open_next(plain, &mut fetched)))
+        buffers: Arc<Buffers>,
+    ) -> Opened {
+        let (segments, sealed) = match self.read(&plain, with_header).await {
+            Ok(read) => read,
+            Err(error) => return (Bytes::new(), Some(error)),
+        };
+        let skipped = plain.start - segments.start * self.plain_per_segment();
+        let piece = Piece::new(&self.access, segments, with_header, buffers.take());
+        let (opened, error) = piece.open(sealed).await;
+        buffers.give(&opened, PIECES_AHEAD + 1);
+        let wanted = skipped..(skipped + (plain.end - plain.start)).min(opened.len() as u64);
+        (slice(&opened, 0, &wanted).unwrap_or_default(), error)
     }
 
-    /// Takes the segment of `plain` off the front of `fetched` and opens it in place.
-    fn open_next(&self, plain: Range<u64>, fetched: &mut BytesMut) -> Result<Bytes> {
-        let span = self.access.layout().span(plain)?;
-        let len = usize::try_from(span.body_len()).unwrap_or(usize::MAX).min(fetched.len());
-        let mut segment = fetched.split_to(len);
-        self.access.decrypt(&span, &mut segment)?;
-        let place = span.plaintext().next().unwrap_or_default();
-        Ok(segment.freeze().slice(place))
+    /// The segments of `plain`, and the stream of their sealed bytes.
+    async fn read(&self, plain: &Range<u64>, with_header: bool) -> Result<(Range<u64>, Body)> {
+        let span = self.access.layout().span(plain.clone())?;
+        let body = span.body();
+        let body_at = self.header_at + FLOE_HEADER_LEN;
+        let from = if with_header { self.header_at } else { body_at + body.start };
+        let sealed = self.source.read_stream(from..body_at + body.end).await?;
+        Ok((span.segment_range(), sealed))
     }
 
     fn plain_per_segment(&self) -> u64 {
         self.access.layout().segment_len() - floe::SEGMENT_OVERHEAD
     }
-}
-
-/// Cuts `range` at the multiples of `unit`.
-fn cut(range: Range<u64>, unit: u64) -> impl Iterator<Item = Range<u64>> {
-    let mut at = range.start;
-    std::iter::from_fn(move || {
-        let start = at;
-        at = ((start / unit + 1) * unit).min(range.end);
-        (start < range.end).then_some(start..at)
-    })
 }
 
 /// The layout that a stored length claims for the body behind the header.

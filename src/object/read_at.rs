@@ -4,9 +4,11 @@ use std::ops::Range;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::stream;
 
 use crate::error::Error;
 use crate::error::Result;
+use crate::object::Body;
 use crate::positional;
 
 /// Stored, sealed bytes of one fixed object, readable at any offset.
@@ -36,6 +38,21 @@ pub trait ReadAt: Send + Sync {
     ///
     /// Dropping the future must have no effect.
     async fn read_at(&self, sealed: Range<u64>) -> Result<Bytes>;
+
+    /// Reads the same as a stream, which long reads use: what arrives is opened at once.
+    ///
+    /// Without an implementation of its own it is [`read_at`](Self::read_at) in one item.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_at`](Self::read_at), at once or from the stream.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future or the stream must have no effect.
+    async fn read_stream(&self, sealed: Range<u64>) -> Result<Body> {
+        Ok(Body::from(self.read_at(sealed).await?))
+    }
 }
 
 /// Shared stored bytes are stored bytes.
@@ -47,6 +64,10 @@ impl<R: ReadAt + ?Sized> ReadAt for std::sync::Arc<R> {
 
     async fn read_at(&self, sealed: Range<u64>) -> Result<Bytes> {
         (**self).read_at(sealed).await
+    }
+
+    async fn read_stream(&self, sealed: Range<u64>) -> Result<Body> {
+        (**self).read_stream(sealed).await
     }
 }
 
@@ -88,7 +109,26 @@ impl ReadAt for std::sync::Arc<std::fs::File> {
             .flatten()
             .map_err(|e| Error::store("cannot read the file", e))
     }
+
+    async fn read_stream(&self, sealed: Range<u64>) -> Result<Body> {
+        let file = Self::clone(self);
+        let pieces = stream::try_unfold(sealed, move |rest| {
+            let file = Self::clone(&file);
+            async move {
+                if rest.is_empty() {
+                    return Ok(None);
+                }
+                let end = rest.end.min(rest.start + FILE_READ_LEN);
+                let piece = file.read_at(rest.start..end).await?;
+                Ok::<_, Error>(Some((piece, end..rest.end)))
+            }
+        });
+        Ok(Body::from_stream(pieces))
+    }
 }
+
+/// Large enough that handing a read to another thread and back costs little.
+const FILE_READ_LEN: u64 = 1 << 20;
 
 /// The part `wanted` of an object, if `held`, which begins at `start`, has it.
 pub(crate) fn slice(held: &Bytes, start: u64, wanted: &Range<u64>) -> Option<Bytes> {

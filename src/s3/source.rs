@@ -6,11 +6,16 @@ use async_trait::async_trait;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::get_object::builders::GetObjectFluentBuilder;
+use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
+use futures_core::Stream;
+use futures_util::TryStreamExt as _;
+use futures_util::stream;
 
 use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::error::Result;
+use crate::object::Body;
 use crate::object::ReadAt;
 use crate::object::slice;
 use crate::s3::GetOptions;
@@ -75,15 +80,35 @@ impl ReadAt for Source {
     }
 
     async fn read_at(&self, sealed: Range<u64>) -> Result<Bytes> {
-        if let Some(held) = slice(&self.tail.1, self.tail.0, &sealed) {
-            return Ok(held);
+        match slice(&self.tail.1, self.tail.0, &sealed) {
+            Some(held) => Ok(held),
+            None => {
+                let body = self.get(&sealed).await?;
+                collect(&self.name, body, sealed.end - sealed.start).await
+            }
         }
+    }
+
+    async fn read_stream(&self, sealed: Range<u64>) -> Result<Body> {
+        match slice(&self.tail.1, self.tail.0, &sealed) {
+            Some(held) => Ok(Body::from(held)),
+            None => {
+                let body = self.get(&sealed).await?;
+                Ok(Body::from_stream(frames(self.name.clone(), body, sealed.end - sealed.start)))
+            }
+        }
+    }
+}
+
+impl Source {
+    /// Asks for a range of what the first reply described.
+    async fn get(&self, sealed: &Range<u64>) -> Result<ByteStream> {
         if sealed.start >= sealed.end || sealed.end > self.sealed_len {
             return Err(Error::invalid_input("the range is outside the stored bytes"));
         }
         let name = &self.name;
         let request = request(&self.client, name, &self.options)
-            .range(http_range(&sealed))
+            .range(http_range(sealed))
             .if_match(&self.etag);
         let reply = unchecked(request.customize()).send().await.map_err(|error| {
             match crate::aws::Failure::of(&error).code.as_str() {
@@ -95,11 +120,11 @@ impl ReadAt for Source {
             return Err(name.changed());
         }
         match reply.content_range().and_then(content_range) {
-            Some((start, end, len)) if (start..end) == sealed && len == self.sealed_len => {}
+            Some((start, end, len)) if (start..end) == *sealed && len == self.sealed_len => {}
             Some((_, _, len)) if len != self.sealed_len => return Err(name.changed()),
             _ => return Err(name.lied("another range than was asked for")),
         }
-        collect(name, reply.body, sealed.end - sealed.start).await
+        Ok(reply.body)
     }
 }
 
@@ -120,22 +145,32 @@ fn request(client: &Client, name: &Name, options: &GetOptions) -> GetObjectFluen
 }
 
 /// Reads a reply's body, which must have `len` bytes.
-async fn collect(name: &Name, body: aws_sdk_s3::primitives::ByteStream, len: u64) -> Result<Bytes> {
-    // Grows with what arrives, whatever length was claimed; `len` is at most a few MiB.
+async fn collect(name: &Name, body: ByteStream, len: u64) -> Result<Bytes> {
+    // Grows with what arrives, whatever length was claimed.
     let capacity = usize::try_from(len).unwrap_or(0).min(MAX_RESERVE);
     let mut bytes = bytes::BytesMut::with_capacity(capacity);
-    let mut body = body;
-    while let Some(more) = body.next().await {
-        let more = more.map_err(|e| Error::store(format!("reading {name} broke off"), e))?;
-        if (bytes.len() + more.len()) as u64 > len {
-            return Err(name.lied("more bytes than its length"));
-        }
+    let mut frames = std::pin::pin!(frames(name.clone(), body, len));
+    while let Some(more) = frames.try_next().await? {
         bytes.extend_from_slice(&more);
     }
-    if bytes.len() as u64 != len {
-        return Err(name.lied("fewer bytes than its length"));
-    }
     Ok(bytes.freeze())
+}
+
+/// A reply's body, which must have `len` bytes, as it arrives.
+fn frames(name: Name, body: ByteStream, len: u64) -> impl Stream<Item = Result<Bytes>> + Send {
+    stream::try_unfold((name, body, len), |(name, mut body, left)| async move {
+        let Some(frame) = body.next().await else {
+            return match left {
+                0 => Ok(None),
+                _ => Err(name.lied("fewer bytes than its length")),
+            };
+        };
+        let frame = frame.map_err(|e| Error::store(format!("reading {name} broke off"), e))?;
+        match left.checked_sub(frame.len() as u64) {
+            Some(left) => Ok(Some((frame, (name, body, left)))),
+            None => Err(name.lied("more bytes than its length")),
+        }
+    })
 }
 
 /// HTTP's form of a range, whose end is inclusive. The only place that knows it, with the next.
