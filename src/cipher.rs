@@ -1,5 +1,7 @@
 //! A keyring and options: what users hold.
 
+#[cfg(feature = "s3")]
+mod file_segments;
 mod policy;
 mod stored;
 
@@ -290,11 +292,20 @@ impl EnvelopeCipher {
         plain_len: u64,
         context: &EncryptionContext,
     ) -> Result<(floe::ParallelEncryptor, Vec<u8>)> {
-        let (envelope, key, aad) = self.new_key(context, None).await?;
-        let layout = floe::Layout::of_plaintext(self.segment_len, plain_len)?;
-        let encryptor = floe::ParallelEncryptor::new(&key, &aad, layout)?;
+        let (envelope, encryptor) = self.new_parallel(plain_len, context, None).await?;
         let prelude = [&envelope.to_inline()?[..], encryptor.header()].concat();
         Ok((encryptor, prelude))
+    }
+
+    async fn new_parallel(
+        &self,
+        plain_len: u64,
+        context: &EncryptionContext,
+        location: Option<Location<'_>>,
+    ) -> Result<(Envelope, floe::ParallelEncryptor)> {
+        let (envelope, key, aad) = self.new_key(context, location).await?;
+        let layout = floe::Layout::of_plaintext(self.segment_len, plain_len)?;
+        Ok((envelope, floe::ParallelEncryptor::new(&key, &aad, layout)?))
     }
 
     /// A data key for a FLOE object, with its AAD and the envelope without the header copy.

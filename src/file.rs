@@ -13,7 +13,6 @@ use std::fmt;
 use std::fs::File;
 use std::io;
 use std::io::Read as _;
-use std::io::Seek as _;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
@@ -33,6 +32,8 @@ use crate::file::sink::Sink;
 use crate::file::threads::Job;
 use crate::file::threads::Segments;
 use crate::object::Body;
+use crate::object::cannot_read;
+use crate::positional;
 
 /// A file about to be sealed or opened; made by [`EnvelopeCipher::seal_file`] and
 /// [`open_file`](EnvelopeCipher::open_file).
@@ -155,7 +156,7 @@ impl FileTransfer {
     pub async fn run(self) -> Result<u64> {
         let stop = StopOnDrop::default();
         let is_stopped = Arc::clone(&stop.0);
-        let from_len = regular_len(&self.from).map_err(cannot_read)?;
+        let from_len = positional::regular_len(&self.from).map_err(cannot_read)?;
         let runtime = Handle::try_current()
             .map_err(|_| Error::invalid_input("files need a Tokio runtime"))?;
         let work: Box<dyn FnOnce() -> Result<u64> + Send> = if from_len > threads::UNIT_LEN {
@@ -172,7 +173,7 @@ impl FileTransfer {
     async fn job(self, from_len: u64, is_stopped: Arc<AtomicBool>) -> Result<Job> {
         let Self { cipher, direction, from, to, context, progress } = self;
         let from = Arc::new(from);
-        let (segments, from_at, prelude) = match direction {
+        let (segments, body_at, prelude) = match direction {
             Direction::Seal => {
                 let (encryptor, prelude) = cipher.start_parallel(from_len, &context).await?;
                 (Segments::Sealing(encryptor), 0, prelude)
@@ -182,7 +183,7 @@ impl FileTransfer {
                 (Segments::Opening(access), body_at, vec![])
             }
         };
-        Ok(Job { segments, from, from_at, to: to.into_sink(), prelude, progress, is_stopped })
+        Ok(Job { segments, from, body_at, to: to.into_sink(), prelude, progress, is_stopped })
     }
 
     /// On the thread that this blocks.
@@ -231,13 +232,6 @@ impl Drop for StopOnDrop {
     }
 }
 
-/// The length of a file that can be read at any place and stands at its beginning, else 0.
-fn regular_len(mut file: &File) -> io::Result<u64> {
-    let metadata = file.metadata()?;
-    let at_start = metadata.is_file() && file.stream_position()? == 0;
-    Ok(if at_start { metadata.len() } else { 0 })
-}
-
 /// What there is to read now; `None` at the end. A pipe gives it as it comes.
 fn read_piece(mut file: &File, buffer: &mut [u8]) -> Result<Option<Bytes>> {
     loop {
@@ -247,16 +241,6 @@ fn read_piece(mut file: &File, buffer: &mut [u8]) -> Result<Option<Bytes>> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(cannot_read(error)),
         }
-    }
-}
-
-fn cannot_read(error: io::Error) -> Error {
-    match error.kind() {
-        io::ErrorKind::UnexpectedEof => {
-            let text = "the file became shorter while it was read";
-            Error::new(ErrorKind::Changed, text)
-        }
-        _ => Error::store("cannot read the file", error),
     }
 }
 

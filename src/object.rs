@@ -4,6 +4,7 @@
 //! sealing holds one batch, opening one segment, a parallel read a few pieces, whatever the object.
 
 mod body;
+mod from_file;
 mod open;
 mod piece;
 mod random;
@@ -14,6 +15,11 @@ pub use body::Body;
 pub use random::Object;
 pub use read_at::ReadAt;
 
+#[cfg(feature = "s3")]
+pub(crate) use body::Counter;
+pub(crate) use from_file::cannot_read;
+pub(crate) use from_file::seal_from_file;
+pub(crate) use from_file::split;
 pub(crate) use open::Opening;
 pub(crate) use open::open_slice;
 pub(crate) use random::FLOE_HEADER_LEN;

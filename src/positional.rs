@@ -5,6 +5,14 @@ use std::io;
 use std::io::IoSlice;
 use std::io::IoSliceMut;
 
+/// The length of a file that can be read at any place and stands at its beginning, else 0.
+pub(crate) fn regular_len(mut file: &File) -> io::Result<u64> {
+    use io::Seek as _;
+    let metadata = file.metadata()?;
+    let at_start = metadata.is_file() && file.stream_position()? == 0;
+    Ok(if at_start { metadata.len() } else { 0 })
+}
+
 /// Reads at `offset` until `parts`, one after another, are full.
 ///
 /// # Errors

@@ -8,7 +8,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
 
-use futures_util::TryStreamExt as _;
 use indicatif::BinaryBytes;
 use indicatif::ProgressBar;
 use indicatif::ProgressDrawTarget;
@@ -49,13 +48,11 @@ impl Progress {
 
     /// The same body, counted as it is read. Draws nothing before its first bytes.
     pub(crate) fn watch(&self, body: Body) -> Body {
-        let (bar, bytes) = (self.bar.clone(), Arc::clone(&self.read));
-        let len = body.len_hint();
-        let body = Body::from_stream(body.inspect_ok(move |more| {
-            bytes.fetch_add(more.len() as u64, Ordering::Relaxed);
-            bar.inc(more.len() as u64);
-        }));
-        len.into_iter().fold(body, Body::with_len)
+        let (bar, read) = (self.bar.clone(), Arc::clone(&self.read));
+        body.progress(move |more| {
+            read.fetch_add(more, Ordering::Relaxed);
+            bar.inc(more);
+        })
     }
 
     /// The same transfer, counted as it proceeds.

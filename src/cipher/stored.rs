@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 use std::pin::Pin;
+#[cfg(feature = "s3")]
+use std::sync::Arc;
 
 use bytes::Bytes;
 use bytes::BytesMut;
@@ -10,6 +12,8 @@ use futures_util::StreamExt as _;
 
 use crate::cipher::EnvelopeCipher;
 use crate::cipher::cut_short;
+#[cfg(feature = "s3")]
+use crate::cipher::file_segments::FileSegments;
 use crate::context::EncryptionContext;
 use crate::crypto::TAG_LEN;
 use crate::envelope::Binding;
@@ -39,6 +43,9 @@ pub(crate) struct Sealed {
 /// A sealed body on its way to a store.
 pub(crate) enum SealedBody {
     Segments(Box<Sealing>),
+    /// Of a local file, which is read at any place.
+    #[cfg(feature = "s3")]
+    File(FileSegments),
     /// One-shot; `None` once taken.
     Whole(Option<Bytes>),
 }
@@ -65,6 +72,35 @@ impl EnvelopeCipher {
         };
         let sealing = Sealing::new(body, encryptor, self.segment_len, &prelude);
         Ok(Sealed { metadata, body: SealedBody::Segments(Box::new(sealing)) })
+    }
+
+    /// Seals `body` for parts of an upload: of a local file, segments are read to their places.
+    #[cfg(feature = "s3")]
+    pub(crate) async fn seal_for_upload(
+        &self,
+        mut body: Body,
+        context: &EncryptionContext,
+        location: Option<Location<'_>>,
+        placement: Placement,
+    ) -> Result<Sealed> {
+        if self.format != Format::Floe {
+            return self.seal_for_store(body, context, location, placement).await;
+        }
+        let Some((file, len, progress)) = body.regular_file().await else {
+            return self.seal_for_store(body, context, location, placement).await;
+        };
+        let (envelope, encryptor) = self.new_parallel(len, context, location).await?;
+        let (metadata, mut prelude) = match placement {
+            Placement::Metadata => {
+                let header = floe::Header::parse(encryptor.header())?;
+                (envelope.with_header(header).to_metadata()?, vec![])
+            }
+            Placement::Inline => (vec![], envelope.to_inline()?),
+        };
+        prelude.extend_from_slice(encryptor.header());
+        let encryptor = Arc::new(encryptor);
+        let segments = FileSegments { encryptor, file, prelude, next: 0, progress };
+        Ok(Sealed { metadata, body: SealedBody::File(segments) })
     }
 
     /// Opens what a store keeps. `envelope` is the one in its metadata; without one it is inline.
@@ -204,6 +240,7 @@ impl SealedBody {
                 spare.into_iter().for_each(|buffer| sealing.reuse(buffer));
                 sealing.next().await.transpose()
             }
+            Self::File(segments) => segments.next(batch_len, spare).await,
             Self::Whole(sealed) => Ok(sealed.take()),
         }
     }
@@ -213,6 +250,7 @@ impl SealedBody {
     pub(crate) fn is_finished(&self) -> bool {
         match self {
             Self::Segments(sealing) => sealing.is_finished(),
+            Self::File(segments) => segments.is_finished(),
             Self::Whole(sealed) => sealed.is_none(),
         }
     }
@@ -221,6 +259,8 @@ impl SealedBody {
     pub(crate) fn len_hint(&self) -> Option<u64> {
         match self {
             Self::Segments(sealing) => sealing.len_hint(),
+            #[cfg(feature = "s3")]
+            Self::File(segments) => Some(segments.len()),
             Self::Whole(sealed) => sealed.as_ref().map(|sealed| sealed.len() as u64),
         }
     }
@@ -232,6 +272,14 @@ impl SealedBody {
                 sealing.set_batch_len(batch_len);
                 Body::from_stream(Pin::from(sealing))
             }
+            #[cfg(feature = "s3")]
+            Self::File(segments) => Body::from_stream(futures_util::stream::try_unfold(
+                segments,
+                move |mut segments| async move {
+                    let next = segments.next(batch_len, None).await?;
+                    Ok::<_, Error>(next.map(|sealed| (sealed, segments)))
+                },
+            )),
             Self::Whole(sealed) => Body::from(sealed.unwrap_or_default()),
         };
         len.into_iter().fold(body, Body::with_len)

@@ -15,21 +15,23 @@ use std::thread;
 use crate::error::Result;
 use crate::file::Progress;
 use crate::file::Transferred;
-use crate::file::cannot_read;
 use crate::file::sink::Sink;
 use crate::file::stopped;
 use crate::file::to_usize;
 use crate::floe;
 use crate::floe::Layout;
 use crate::floe::Span;
+use crate::object;
+use crate::object::cannot_read;
+use crate::object::split;
 use crate::positional;
 
 /// All that the threads need. Units are runs of segments, numbered from 0.
 pub(super) struct Job {
     pub(super) segments: Segments,
     pub(super) from: Arc<File>,
-    /// Where the plaintext, or the body to open, begins in `from`.
-    pub(super) from_at: u64,
+    /// Where the body to open begins in `from`.
+    pub(super) body_at: u64,
     pub(super) to: Sink,
     /// What goes in front.
     pub(super) prelude: Vec<u8>,
@@ -99,7 +101,9 @@ impl Job {
             let span = layout.segments_span(segments.clone())?;
             let body = &mut buffer[..to_usize(span.body_len())?];
             match &self.segments {
-                Segments::Sealing(encryptor) => self.seal(encryptor, unit, &span, body)?,
+                Segments::Sealing(encryptor) => {
+                    self.seal(encryptor, unit, &span, segments, body)?
+                }
                 Segments::Opening(access) => self.open(access, unit, &span, segments, body)?,
             }
         }
@@ -110,16 +114,14 @@ impl Job {
         encryptor: &floe::ParallelEncryptor,
         unit: u64,
         span: &Span,
+        segments: Range<u64>,
         body: &mut [u8],
     ) -> Result<()> {
-        let plain = span.plain();
-        let mut parts = split(body, span.plaintext()).map(IoSliceMut::new).collect::<Vec<_>>();
-        positional::read_exact_at(&self.from, &mut parts, self.from_at + plain.start)
-            .map_err(cannot_read)?;
-        encryptor.encrypt(span, body)?;
+        object::seal_from_file(encryptor, &self.from, segments, body)?;
         let offset = self.prelude.len() as u64 + span.body().start;
         if self.to.write(unit, &mut [IoSlice::new(body)], offset, false)? {
-            let read = plain.end - plain.start;
+            let Range { start, end } = span.plain();
+            let read = end - start;
             (self.progress)(Transferred { read, written: body.len() as u64 });
         }
         Ok(())
@@ -135,7 +137,7 @@ impl Job {
         body: &mut [u8],
     ) -> Result<()> {
         let parts = &mut [IoSliceMut::new(body)];
-        positional::read_exact_at(&self.from, parts, self.from_at + span.body().start)
+        positional::read_exact_at(&self.from, parts, self.body_at + span.body().start)
             .map_err(cannot_read)?;
         let mut opened = Ok(());
         let mut good = 0;
@@ -163,20 +165,6 @@ impl Job {
             Segments::Opening(access) => access.layout(),
         }
     }
-}
-
-/// The parts of `bytes` at `places`, which are in order and do not overlap.
-fn split(
-    mut bytes: &mut [u8],
-    places: impl Iterator<Item = Range<usize>>,
-) -> impl Iterator<Item = &mut [u8]> {
-    let mut at = 0;
-    places.map(move |place| {
-        let (_, rest) = std::mem::take(&mut bytes).split_at_mut(place.start - at);
-        let (part, rest) = rest.split_at_mut(place.len());
-        (at, bytes) = (place.end, rest);
-        part
-    })
 }
 
 /// Bytes that a thread reads, seals or opens, and writes at a time, rounded to whole segments.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Context;
@@ -23,6 +24,8 @@ use tokio_util::io::StreamReader;
 
 use crate::error::Error;
 use crate::error::Result;
+#[cfg(feature = "s3")]
+use crate::positional;
 
 /// A stream of bytes that goes into or comes out of sealing.
 ///
@@ -47,7 +50,19 @@ pub struct Body {
     /// Bytes since the executor last had its turn.
     turn_len: usize,
     len: Option<u64>,
+    /// Where the bytes come from, as long as none was read: a put reads a file at any place.
+    origin: Option<Origin>,
+    progress: Option<Counter>,
 }
+
+#[cfg_attr(not(feature = "s3"), expect(dead_code, reason = "only uploads ask for it"))]
+enum Origin {
+    Path(PathBuf),
+    File(Arc<File>),
+}
+
+/// Is told how many bytes were read.
+pub(crate) type Counter = Arc<dyn Fn(u64) + Send + Sync>;
 
 impl Body {
     /// A body of the items of `stream`. A failed item becomes an error of kind `Store`.
@@ -59,7 +74,14 @@ impl Body {
     {
         let stream = stream
             .map(|item| item.map(Into::into).map_err(|e| Error::store("the stream failed", e)));
-        Self { stream: Some(Box::pin(stream)), rest: Bytes::new(), turn_len: 0, len: None }
+        Self {
+            stream: Some(Box::pin(stream)),
+            rest: Bytes::new(),
+            turn_len: 0,
+            len: None,
+            origin: None,
+            progress: None,
+        }
     }
 
     /// A body of what `reader` reads, in pieces of up to 256 KiB.
@@ -72,13 +94,14 @@ impl Body {
     /// A file that cannot be opened or read fails then, with kind `Store`. Needs a Tokio runtime.
     pub fn from_path(path: impl AsRef<Path>) -> Self {
         let path = path.as_ref().to_owned();
+        let origin = Some(Origin::Path(path.clone()));
         let opened = async move {
             let file = tokio::fs::File::open(&path).await;
             let file =
                 file.map_err(|e| Error::store(format!("cannot open {}", path.display()), e))?;
             Ok::<_, Error>(Self::from_file(file.into_std().await, path.display().to_string()))
         };
-        Self::from_stream(stream::once(opened).try_flatten())
+        Self { origin, ..Self::from_stream(stream::once(opened).try_flatten()) }
     }
 
     /// A body of what an open file or pipe holds from where it stands. Errors call it `name`.
@@ -87,8 +110,9 @@ impl Body {
     /// [`from_reader`](Self::from_reader) of a `tokio::fs::File`. Needs a Tokio runtime. Dropping
     /// the body leaves a read that waits for a pipe to end with the pipe.
     pub fn from_file(file: File, name: impl Into<String>) -> Self {
-        let name = name.into();
-        let first = (None, Arc::new(file));
+        let (file, name) = (Arc::new(file), name.into());
+        let origin = Some(Origin::File(Arc::clone(&file)));
+        let first = (None, file);
         let pieces = stream::try_unfold(first, |(next, file)| {
             let reading = next.unwrap_or_else(|| read_piece(&file));
             async move {
@@ -97,7 +121,8 @@ impl Body {
                 Ok::<_, std::io::Error>(more.map(|state| (piece, state)))
             }
         });
-        Self::from_stream(pieces.map_err(move |e| Error::store(format!("cannot read {name}"), e)))
+        let pieces = pieces.map_err(move |e| Error::store(format!("cannot read {name}"), e));
+        Self { origin, ..Self::from_stream(pieces) }
     }
 
     /// Says how many bytes will come, which a put can use to choose its part size.
@@ -106,6 +131,14 @@ impl Body {
     #[must_use]
     pub fn with_len(self, len: u64) -> Self {
         Self { len: Some(len), ..self }
+    }
+
+    /// Calls `progress` with the number of bytes read since the last time, on any thread.
+    ///
+    /// It may draw, but should not wait.
+    #[must_use]
+    pub fn progress(self, progress: impl Fn(u64) + Send + Sync + 'static) -> Self {
+        Self { progress: Some(Arc::new(progress)), ..self }
     }
 
     /// How many bytes will come, if that is known. A hint.
@@ -141,6 +174,21 @@ impl Body {
 }
 
 impl Body {
+    /// The file that the bytes come from, with its length, and who is to be told of progress; if it
+    /// is one that can be read at any place, not a small one, and none was read yet.
+    #[cfg(feature = "s3")]
+    pub(crate) async fn regular_file(&mut self) -> Option<(Arc<File>, u64, Option<Counter>)> {
+        let file = match self.origin.take()? {
+            // What fails here fails again when the stream is read.
+            Origin::Path(path) => {
+                Arc::new(tokio::fs::File::open(path).await.ok()?.into_std().await)
+            }
+            Origin::File(file) => file,
+        };
+        let len = positional::regular_len(&file).ok().filter(|len| *len > SMALL_FILE_LEN)?;
+        Some((file, len, self.progress.take()))
+    }
+
     /// The next item, however long.
     pub(crate) async fn next_item(&mut self) -> Result<Option<Bytes>> {
         std::future::poll_fn(|cx| self.poll_item(cx)).await.transpose()
@@ -154,7 +202,12 @@ impl Body {
         }
         let item = if self.rest.is_empty() {
             let Some(stream) = &mut self.stream else { return Poll::Ready(None) };
-            stream.as_mut().poll_next(cx)
+            self.origin = None;
+            let item = stream.as_mut().poll_next(cx);
+            if let (Poll::Ready(Some(Ok(item))), Some(progress)) = (&item, &self.progress) {
+                progress(item.len() as u64);
+            }
+            item
         } else {
             Poll::Ready(Some(Ok(std::mem::take(&mut self.rest))))
         };
@@ -234,5 +287,9 @@ fn read_piece(file: &Arc<File>) -> JoinHandle<std::io::Result<Vec<u8>>> {
 const READ_LEN: usize = 256 << 10;
 /// Large enough that handing a read to another thread and back costs little.
 const FILE_READ_LEN: usize = 1 << 20;
+/// Up to this length reading at any place gains nothing, and files that only claim to have a length
+/// are short.
+#[cfg(feature = "s3")]
+const SMALL_FILE_LEN: u64 = 1 << 20;
 /// Bytes that may pass before the executor gets a turn.
 pub(super) const TURN_LEN: usize = 512 << 10;

@@ -98,7 +98,7 @@ impl PutObject {
         let body = std::mem::replace(&mut self.body, Body::from(Bytes::new()));
         let placement = self.client.placement;
         let cipher = &self.client.cipher;
-        let sealed = cipher.seal_for_store(body, &self.context, Some(location), placement).await?;
+        let sealed = cipher.seal_for_upload(body, &self.context, Some(location), placement).await?;
         let entries = sealed.metadata.into_iter().chain(self.options.metadata.iter().cloned());
         self.metadata = entries.collect();
         check_metadata_len(&self.metadata)?;
