@@ -113,7 +113,10 @@ fn a_small_object_costs_few() {
     let seal = || run(cipher.seal(&[7; 1024], &context)).0.unwrap();
     let sealed = seal();
     let open = || run(cipher.open(&sealed, &context)).0.unwrap();
-    assert_eq!([count(|| drop(seal())), count(|| drop(open()))], [32, 43]);
+    assert_eq!(
+        [count(|| drop(seal())), count(|| drop(open()))],
+        if cfg!(feature = "aws-lc") { [32, 43] } else { [29, 40] }
+    );
 }
 
 fn count(work: impl FnOnce()) -> u64 {

