@@ -3,8 +3,8 @@
 //!     cargo run --example custom_keyring
 
 use waxseal::{
-    DataKey, EncryptionContext, EnvelopeCipher, Error, ErrorKind, KeyFile, Keyring, LocalKeyring,
-    Result, SecretKey, WrappedKey, async_trait,
+    DataKey, EncryptionContext, EnvelopeCipher, Error, ErrorKind, KeyFile, KeyRequest, Keyring,
+    LocalKeyring, Result, SecretKey, WrappedKey, async_trait,
 };
 
 #[derive(Debug)]
@@ -14,21 +14,21 @@ struct HsmKeyring {
 
 #[async_trait]
 impl Keyring for HsmKeyring {
-    async fn generate_data_key(&self, context: &EncryptionContext) -> Result<DataKey> {
+    async fn generate_data_key(&self, request: &KeyRequest<'_>) -> Result<DataKey> {
         let key = SecretKey::random()?;
-        let wrapped = self.hsm.seal(key.expose(), context).await?;
+        let wrapped = self.hsm.seal(key.expose(), request.context()).await?;
         Ok(DataKey::new(key, vec![WrappedKey::new("hsm", "slot-7", wrapped.to_vec())?]))
     }
 
     async fn unwrap_data_key(
         &self,
         wrapped: &[WrappedKey],
-        context: &EncryptionContext,
+        request: &KeyRequest<'_>,
     ) -> Result<SecretKey> {
         // What is stored only says what to look for; it never chooses the wrapping key.
         let mine = wrapped.iter().find(|w| (w.provider(), w.key_id()) == ("hsm", Some("slot-7")));
         let mine = mine.ok_or_else(|| Error::new(ErrorKind::KeyAccess, "not sealed by slot 7"))?;
-        SecretKey::try_from(&self.hsm.open(mine.ciphertext(), context).await?[..])
+        SecretKey::try_from(&self.hsm.open(mine.ciphertext(), request.context()).await?[..])
     }
 }
 

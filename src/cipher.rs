@@ -28,6 +28,7 @@ use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::error::Result;
 use crate::floe;
+use crate::keyring::KeyRequest;
 use crate::keyring::Keyring;
 use crate::object;
 use crate::object::Body;
@@ -120,7 +121,8 @@ impl EnvelopeCipher {
     ///
     /// Dropping the future drops the keyring's request.
     pub async fn seal(&self, plain: &[u8], context: &EncryptionContext) -> Result<Bytes> {
-        let (envelope, encryptor) = self.start(context, None).await?;
+        let plain_len = Some(plain.len() as u64);
+        let (envelope, encryptor) = self.start(plain_len, context, None).await?;
         object::seal_slice(plain, encryptor, self.segment_len, &envelope.to_inline()?)
     }
 
@@ -278,10 +280,11 @@ impl EnvelopeCipher {
     /// Begins a FLOE object.
     async fn start(
         &self,
+        plain_len: Option<u64>,
         context: &EncryptionContext,
         location: Option<Location<'_>>,
     ) -> Result<(Envelope, floe::Encryptor)> {
-        let (envelope, key, aad) = self.new_key(context, location).await?;
+        let (envelope, key, aad) = self.new_key(plain_len, context, location).await?;
         Ok((envelope, floe::Encryptor::new(&key, &aad, self.segment_len)?))
     }
 
@@ -303,7 +306,7 @@ impl EnvelopeCipher {
         context: &EncryptionContext,
         location: Option<Location<'_>>,
     ) -> Result<(Envelope, floe::ParallelEncryptor)> {
-        let (envelope, key, aad) = self.new_key(context, location).await?;
+        let (envelope, key, aad) = self.new_key(Some(plain_len), context, location).await?;
         let layout = floe::Layout::of_plaintext(self.segment_len, plain_len)?;
         Ok((envelope, floe::ParallelEncryptor::new(&key, &aad, layout)?))
     }
@@ -311,6 +314,7 @@ impl EnvelopeCipher {
     /// A data key for a FLOE object, with its AAD and the envelope without the header copy.
     async fn new_key(
         &self,
+        plain_len: Option<u64>,
         context: &EncryptionContext,
         location: Option<Location<'_>>,
     ) -> Result<(Envelope, SecretKey, Vec<u8>)> {
@@ -318,13 +322,15 @@ impl EnvelopeCipher {
             return Err(Error::invalid_input("the one-shot layout exists in S3 objects only"));
         }
         self.policy.check_written_segment_len(self.segment_len)?;
-        let unkeyed = Envelope::floe(&self.binding, context.clone(), None, vec![]);
+        let unkeyed = Envelope::floe(&self.binding, context.clone(), None, Arc::default());
         // Before a key is made for nothing.
         let aad = unkeyed.aad(&self.binding, location).map_err(|e| match e.kind() {
             ErrorKind::Format => Error::invalid_input("this binding needs a place in S3"),
             _ => e,
         })?;
-        let (key, wrapped) = self.keyring.generate_data_key(context).await?.into_parts();
+        let request = KeyRequest::new(context).with_key_use(self.format.key_use());
+        let request = request.with_plain_len(plain_len);
+        let (key, wrapped) = self.keyring.generate_data_key(&request).await?.into_parts();
         Ok((Envelope::floe(&self.binding, context.clone(), None, wrapped), key, aad))
     }
 
@@ -359,7 +365,8 @@ impl EnvelopeCipher {
         }
         // The one-shot layout stores no context: what the caller gives is all there is.
         let context = envelope.context().unwrap_or(given);
-        self.keyring.unwrap_data_key(envelope.wrapped_keys(), context).await
+        let request = KeyRequest::new(context).with_key_use(envelope.format().key_use());
+        self.keyring.unwrap_data_key(envelope.wrapped_keys(), &request).await
     }
 }
 

@@ -12,6 +12,8 @@ mod fields;
 mod inline;
 mod metadata;
 
+use std::sync::Arc;
+
 pub use binding::Binding;
 pub(crate) use binding::Location;
 pub(crate) use inline::InlineLen;
@@ -21,6 +23,7 @@ use crate::context::EncryptionContext;
 use crate::error::Error;
 use crate::error::Result;
 use crate::floe;
+use crate::keyring::KeyUse;
 use crate::keyring::WrappedKey;
 
 /// The body formats that are read and written.
@@ -36,6 +39,16 @@ pub enum Format {
     /// known to the keyring only: it is not stored and must be given in full to open. For
     /// exchange with what reads or writes that layout; otherwise use [`Format::Floe`].
     OneShot,
+}
+
+impl Format {
+    /// How a body of this format uses its data key.
+    pub(crate) fn key_use(self) -> KeyUse {
+        match self {
+            Self::Floe => KeyUse::Derived,
+            Self::OneShot => KeyUse::Direct,
+        }
+    }
 }
 
 /// Where the envelope of a sealed object is stored.
@@ -54,7 +67,7 @@ pub enum Placement {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Envelope {
     content: Content,
-    wrapped_keys: Vec<WrappedKey>,
+    wrapped_keys: Arc<[WrappedKey]>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,7 +114,7 @@ impl Envelope {
         binding: &Binding,
         context: EncryptionContext,
         header: Option<floe::Header>,
-        wrapped_keys: Vec<WrappedKey>,
+        wrapped_keys: Arc<[WrappedKey]>,
     ) -> Self {
         Self { content: Content::Floe { binding: binding.mode(), context, header }, wrapped_keys }
     }
@@ -118,7 +131,7 @@ impl Envelope {
     }
 
     pub(crate) fn one_shot(wrapped_key: WrappedKey) -> Self {
-        Self { content: Content::OneShot, wrapped_keys: vec![wrapped_key] }
+        Self { content: Content::OneShot, wrapped_keys: [wrapped_key].into() }
     }
 
     /// The format of the body.

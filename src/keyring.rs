@@ -7,8 +7,10 @@ mod key_file;
 #[cfg(feature = "kms")]
 mod kms;
 mod local;
+mod request;
 
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
@@ -16,8 +18,9 @@ pub use key_file::KeyFile;
 #[cfg(feature = "kms")]
 pub use kms::KmsKeyring;
 pub use local::LocalKeyring;
+pub use request::KeyRequest;
+pub use request::KeyUse;
 
-use crate::context::EncryptionContext;
 use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::error::Result;
@@ -26,20 +29,41 @@ use crate::secret::SecretKey;
 /// Generates data keys and unwraps them.
 ///
 /// Implement it to hold wrapping keys somewhere else: see `examples/custom_keyring.rs`. The
-/// context is valid (see [`EncryptionContext`]) and must be bound to the wrapped key: unwrapping
-/// under another context has to fail with [`ErrorKind::Authentication`].
+/// request's context is valid (see [`EncryptionContext`](crate::EncryptionContext)) and must be
+/// bound to the wrapped key: unwrapping under another context has to fail with
+/// [`ErrorKind::Authentication`].
 #[async_trait]
 pub trait Keyring: fmt::Debug + Send + Sync {
     /// Makes a new random data key, wrapped in at least one way.
     ///
     /// # Errors
     ///
-    /// `KeyAccess` if the wrapping key refuses; `Keyring` if it cannot be asked.
+    /// `KeyAccess` if the wrapping key refuses; `Keyring` if it cannot be asked; `InvalidInput` if
+    /// this keyring only opens, or must not make a key for this use.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future must lose nothing but the key it was making.
-    async fn generate_data_key(&self, context: &EncryptionContext) -> Result<DataKey>;
+    async fn generate_data_key(&self, request: &KeyRequest<'_>) -> Result<DataKey>;
+
+    /// Wraps a data key that another keyring made, as those of a multi keyring beyond its
+    /// generator do, and re-wrapping does.
+    ///
+    /// # Errors
+    ///
+    /// As [`generate_data_key`](Self::generate_data_key); `InvalidInput` unless implemented.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future must have no effect.
+    async fn wrap_data_key(
+        &self,
+        key: &SecretKey,
+        request: &KeyRequest<'_>,
+    ) -> Result<Vec<WrappedKey>> {
+        let _ = (key, request);
+        Err(Error::invalid_input("this keyring wraps no data keys that others made"))
+    }
 
     /// Unwraps the data key that every one of `wrapped` holds.
     ///
@@ -58,36 +82,44 @@ pub trait Keyring: fmt::Debug + Send + Sync {
     async fn unwrap_data_key(
         &self,
         wrapped: &[WrappedKey],
-        context: &EncryptionContext,
+        request: &KeyRequest<'_>,
     ) -> Result<SecretKey>;
 }
 
 /// A shared keyring is a keyring.
 #[async_trait]
-impl<K: Keyring + ?Sized> Keyring for std::sync::Arc<K> {
-    async fn generate_data_key(&self, context: &EncryptionContext) -> Result<DataKey> {
-        (**self).generate_data_key(context).await
+impl<K: Keyring + ?Sized> Keyring for Arc<K> {
+    async fn generate_data_key(&self, request: &KeyRequest<'_>) -> Result<DataKey> {
+        (**self).generate_data_key(request).await
+    }
+
+    async fn wrap_data_key(
+        &self,
+        key: &SecretKey,
+        request: &KeyRequest<'_>,
+    ) -> Result<Vec<WrappedKey>> {
+        (**self).wrap_data_key(key, request).await
     }
 
     async fn unwrap_data_key(
         &self,
         wrapped: &[WrappedKey],
-        context: &EncryptionContext,
+        request: &KeyRequest<'_>,
     ) -> Result<SecretKey> {
-        (**self).unwrap_data_key(wrapped, context).await
+        (**self).unwrap_data_key(wrapped, request).await
     }
 }
 
 /// A fresh data key and its wrapped forms.
 pub struct DataKey {
     key: SecretKey,
-    wrapped: Vec<WrappedKey>,
+    wrapped: Arc<[WrappedKey]>,
 }
 
 impl DataKey {
     /// Joins a key and the forms in which it will be stored.
     pub fn new(key: SecretKey, wrapped: Vec<WrappedKey>) -> Self {
-        Self { key, wrapped }
+        Self { key, wrapped: wrapped.into() }
     }
 
     /// The key itself.
@@ -100,7 +132,7 @@ impl DataKey {
         &self.wrapped
     }
 
-    pub(crate) fn into_parts(self) -> (SecretKey, Vec<WrappedKey>) {
+    pub(crate) fn into_parts(self) -> (SecretKey, Arc<[WrappedKey]>) {
         (self.key, self.wrapped)
     }
 }

@@ -1,6 +1,9 @@
 //! Key bytes in memory: on the heap, wiped on drop, never printed, cloned or serialised.
 
+use std::sync::Arc;
+
 use zeroize::Zeroize;
+use zeroize::Zeroizing;
 
 use crate::error::Error;
 use crate::error::Result;
@@ -36,7 +39,7 @@ use crate::error::Result;
 /// assert_eq!(key.expose(), &[1; 32]);
 /// ```
 #[expect(missing_debug_implementations, reason = "a key must not be printed")]
-pub struct SecretKey(Secret<32>);
+pub struct SecretKey(Arc<Zeroizing<[u8; 32]>>);
 
 impl SecretKey {
     /// Draws a new random key.
@@ -45,14 +48,25 @@ impl SecretKey {
     ///
     /// `Keyring` if the system has no randomness to give.
     pub fn random() -> Result<Self> {
-        let mut key = Secret::zeroed();
-        crate::crypto::fill_random(key.expose_mut())?;
-        Ok(Self(key))
+        Self::fill(crate::crypto::fill_random)
     }
 
     /// The key bytes. The caller owes them the same care.
     pub fn expose(&self) -> &[u8; 32] {
-        self.0.expose()
+        &self.0
+    }
+
+    /// The same key in the same memory, which is wiped when the last holder drops it: for caches.
+    #[expect(dead_code)]
+    pub(crate) fn share(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+
+    /// A key that `fill` writes where it will stay.
+    fn fill(fill: impl FnOnce(&mut [u8]) -> Result<()>) -> Result<Self> {
+        let mut key = Arc::new(Zeroizing::new([0; 32]));
+        fill(&mut Arc::get_mut(&mut key).expect("nobody else has it yet")[..])?;
+        Ok(Self(key))
     }
 }
 
@@ -71,13 +85,14 @@ impl TryFrom<&[u8]> for SecretKey {
                 bytes.len()
             )));
         }
-        let mut key = Secret::zeroed();
-        key.expose_mut().copy_from_slice(bytes);
-        Ok(Self(key))
+        Self::fill(|key| {
+            key.copy_from_slice(bytes);
+            Ok(())
+        })
     }
 }
 
-/// `N` secret bytes: data keys, message keys, segment keys.
+/// `N` secret bytes: message keys, segment keys.
 pub(crate) struct Secret<const N: usize>(Box<[u8; N]>);
 
 impl<const N: usize> Secret<N> {

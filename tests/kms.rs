@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use waxseal::{
-    EncryptionContext, EnvelopeCipher, Error, ErrorKind, Keyring as _, KmsKeyring, WrappedKey,
+    EncryptionContext, EnvelopeCipher, Error, ErrorKind, KeyRequest, Keyring as _, KmsKeyring,
+    WrappedKey,
 };
 use waxseal_testkit::{Fault, LocalAws};
 
@@ -164,14 +165,15 @@ async fn a_broken_reply_leaves_no_key_in_the_error() {
 async fn an_oversized_wrapped_key_costs_no_call() {
     let world = World::start().await;
     let keyring = KmsKeyring::new(world.aws.kms(), &world.arn);
-    let good = keyring.generate_data_key(&world.context).await.unwrap();
+    let request = KeyRequest::new(&world.context);
+    let good = keyring.generate_data_key(&request).await.unwrap();
     let huge = WrappedKey::new("aws-kms", &*world.arn, vec![1; 7000]).unwrap();
     world.aws.reset_calls();
-    let refused = keyring.unwrap_data_key(std::slice::from_ref(&huge), &world.context).await;
+    let refused = keyring.unwrap_data_key(std::slice::from_ref(&huge), &request).await;
     assert_eq!(refused.err().map(|e| e.kind()), Some(ErrorKind::Authentication));
     assert_eq!(world.aws.calls().len(), 0);
     let both = [huge, good.wrapped()[0].clone()];
-    let key = keyring.unwrap_data_key(&both, &world.context).await;
+    let key = keyring.unwrap_data_key(&both, &request).await;
     assert!(key.is_ok_and(|key| key.expose() == good.key().expose()));
 }
 

@@ -33,7 +33,7 @@ const SHARED: &[[&str; 2]] = &[["secret", "crypto"]];
 const RESERVED: &[(&str, &[&str])] = &[
     ("aws_lc_rs", &["crypto.rs", "crypto/"]),
     ("aes_gcm", &["crypto.rs", "crypto/"]),
-    ("Blob", &["keyring/kms.rs"]),
+    ("Blob", &["keyring/kms.rs", "keyring/kms/"]),
     ("unsafe", &[]),
 ];
 

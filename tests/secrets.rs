@@ -18,6 +18,7 @@ use waxseal::EnvelopeCipher;
 use waxseal::Error;
 use waxseal::Format;
 use waxseal::KeyFile;
+use waxseal::KeyRequest;
 use waxseal::Keyring as _;
 use waxseal::LocalKeyring;
 use waxseal::ReadPolicy;
@@ -158,7 +159,7 @@ async fn errors_of_sealing_print_no_secret() {
         errors.push(cipher().seal(PLAIN, &context).await.unwrap_err());
         errors.push(cipher().seal_stream(PLAIN, &context).await.unwrap_err());
         errors.push(cipher().seal_with_metadata(PLAIN, &context).await.unwrap_err());
-        errors.push(keyring().generate_data_key(&context).await.unwrap_err());
+        errors.push(keyring().generate_data_key(&KeyRequest::new(&context)).await.unwrap_err());
     }
     for cipher in [
         cipher().segment_len(64),

@@ -12,8 +12,8 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use waxseal::Body;
 use waxseal::DataKey;
-use waxseal::EncryptionContext;
 use waxseal::EnvelopeCipher;
+use waxseal::KeyRequest;
 use waxseal::Keyring;
 use waxseal::SecretKey;
 use waxseal::WrappedKey;
@@ -37,14 +37,14 @@ impl FixedKey {
 
 #[async_trait]
 impl Keyring for FixedKey {
-    async fn generate_data_key(&self, _: &EncryptionContext) -> waxseal::Result<DataKey> {
+    async fn generate_data_key(&self, _: &KeyRequest<'_>) -> waxseal::Result<DataKey> {
         Ok(DataKey::new(Self::secret(), vec![WrappedKey::new("fixed", "one", [0])?]))
     }
 
     async fn unwrap_data_key(
         &self,
         _: &[WrappedKey],
-        _: &EncryptionContext,
+        _: &KeyRequest<'_>,
     ) -> waxseal::Result<SecretKey> {
         Ok(Self::secret())
     }

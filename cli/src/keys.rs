@@ -10,10 +10,10 @@ use std::sync::PoisonError;
 use async_trait::async_trait;
 use etcetera::BaseStrategy as _;
 use waxseal::DataKey;
-use waxseal::EncryptionContext;
 use waxseal::Error;
 use waxseal::ErrorKind;
 use waxseal::KeyFile;
+use waxseal::KeyRequest;
 use waxseal::Keyring;
 use waxseal::KmsKeyring;
 use waxseal::LocalKeyring;
@@ -104,17 +104,17 @@ impl Keys {
 
 #[async_trait]
 impl Keyring for Keys {
-    async fn generate_data_key(&self, context: &EncryptionContext) -> waxseal::Result<DataKey> {
+    async fn generate_data_key(&self, request: &KeyRequest<'_>) -> waxseal::Result<DataKey> {
         match &self.source {
             Source::Absent(path) => {
                 let keys = create(path).map_err(|error| {
                     Error::new(ErrorKind::KeyAccess, "there is no key to seal with")
                         .with_source(error)
                 })?;
-                LocalKeyring::new(keys).generate_data_key(context).await
+                LocalKeyring::new(keys).generate_data_key(request).await
             }
-            Source::Kms(keyring) => keyring.generate_data_key(context).await,
-            Source::Local(keyring) => keyring.generate_data_key(context).await,
+            Source::Kms(keyring) => keyring.generate_data_key(request).await,
+            Source::Local(keyring) => keyring.generate_data_key(request).await,
             Source::Nothing => Err(no_key()),
         }
     }
@@ -122,7 +122,7 @@ impl Keyring for Keys {
     async fn unwrap_data_key(
         &self,
         wrapped: &[WrappedKey],
-        context: &EncryptionContext,
+        request: &KeyRequest<'_>,
     ) -> waxseal::Result<SecretKey> {
         let done = match &self.source {
             Source::Absent(path) => Err(Error::new(
@@ -133,8 +133,8 @@ impl Keyring for Keys {
                     path.display()
                 ),
             )),
-            Source::Kms(keyring) => keyring.unwrap_data_key(wrapped, context).await,
-            Source::Local(keyring) => keyring.unwrap_data_key(wrapped, context).await,
+            Source::Kms(keyring) => keyring.unwrap_data_key(wrapped, request).await,
+            Source::Local(keyring) => keyring.unwrap_data_key(wrapped, request).await,
             Source::Nothing => Err(no_key()),
         };
         let own = if matches!(self.source, Source::Kms(_)) { AWS_KMS } else { LOCAL };

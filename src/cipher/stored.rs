@@ -26,6 +26,7 @@ use crate::envelope::inline_len;
 use crate::error::Error;
 use crate::error::Result;
 use crate::floe;
+use crate::keyring::KeyRequest;
 use crate::object;
 use crate::object::Body;
 use crate::object::FLOE_HEADER_LEN;
@@ -62,7 +63,7 @@ impl EnvelopeCipher {
         if self.format == Format::OneShot {
             return self.seal_one_shot(body, context, placement).await;
         }
-        let (envelope, encryptor) = self.start(context, location).await?;
+        let (envelope, encryptor) = self.start(body.len_hint(), context, location).await?;
         let (metadata, prelude) = match placement {
             Placement::Metadata => {
                 let header = floe::Header::parse(encryptor.header())?;
@@ -201,11 +202,14 @@ impl EnvelopeCipher {
             plain.extend_from_slice(&more);
             oneshot::check_len(plain.len())?;
         }
-        let (key, wrapped) = self.keyring.generate_data_key(context).await?.into_parts();
-        let [wrapped] = <[_; 1]>::try_from(wrapped)
-            .map_err(|_| Error::invalid_input("the one-shot layout stores one wrapped key"))?;
+        let request = KeyRequest::new(context).with_key_use(Format::OneShot.key_use());
+        let request = request.with_plain_len(Some(plain.len() as u64));
+        let (key, wrapped) = self.keyring.generate_data_key(&request).await?.into_parts();
+        let [wrapped] = &*wrapped else {
+            return Err(Error::invalid_input("the one-shot layout stores one wrapped key"));
+        };
         let body = SealedBody::Whole(Some(oneshot::seal(&key, &plain)?.into()));
-        Ok(Sealed { metadata: Envelope::one_shot(wrapped).to_metadata()?, body })
+        Ok(Sealed { metadata: Envelope::one_shot(wrapped.clone()).to_metadata()?, body })
     }
 
     async fn open_one_shot(

@@ -10,6 +10,7 @@
 //! ```
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use base64ct::Base64UrlUnpadded;
 use base64ct::Encoding as _;
@@ -97,7 +98,7 @@ fn decode_loosely(fields: &[(&str, &str)], with_header: bool) -> Option<Envelope
     let wrapped_keys = (1..=MAX_WRAPPED_KEYS)
         .map_while(|i| find(&format!("key-{i}")))
         .map(decode_wrapped)
-        .collect::<Option<Vec<_>>>()?;
+        .collect::<Option<Arc<[_]>>>()?;
     let header = match (find("header"), with_header) {
         (Some(text), true) => {
             let mut bytes = [0; floe::HEADER_LEN];
@@ -180,7 +181,7 @@ pub(super) mod tests {
             WrappedKey::new("aws-kms", "arn:aws:kms:x:1:key/y", [9; 60]).unwrap(),
             WrappedKey::new("local", "k2", [8; 61]).unwrap(),
         ];
-        Envelope::floe(&Binding::None, context, header, wrapped)
+        Envelope::floe(&Binding::None, context, header, wrapped.into())
     }
 
     fn reencode(change: impl Fn(&str, &str) -> String) -> Result<Envelope> {

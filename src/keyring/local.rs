@@ -18,6 +18,7 @@ use crate::error::Result;
 use crate::keyring;
 use crate::keyring::DataKey;
 use crate::keyring::KeyFile;
+use crate::keyring::KeyRequest;
 use crate::keyring::Keyring;
 use crate::keyring::WrappedKey;
 use crate::secret::Secret;
@@ -46,24 +47,35 @@ impl From<KeyFile> for LocalKeyring {
 
 #[async_trait]
 impl Keyring for LocalKeyring {
-    async fn generate_data_key(&self, context: &EncryptionContext) -> Result<DataKey> {
+    async fn generate_data_key(&self, request: &KeyRequest<'_>) -> Result<DataKey> {
         let key = SecretKey::random()?;
+        let wrapped = self.wrap_data_key(&key, request).await?;
+        Ok(DataKey::new(key, wrapped))
+    }
+
+    async fn wrap_data_key(
+        &self,
+        key: &SecretKey,
+        request: &KeyRequest<'_>,
+    ) -> Result<Vec<WrappedKey>> {
         let (id, wrapping_key) = self.keys.current();
-        let wrapped = wrap(wrapping_key, id, &key, context)?;
-        Ok(DataKey::new(key, vec![WrappedKey::new(PROVIDER, id, wrapped)?]))
+        let wrapped = wrap(wrapping_key, id, key, request.context())?;
+        Ok(vec![WrappedKey::new(PROVIDER, id, wrapped)?])
     }
 
     async fn unwrap_data_key(
         &self,
         wrapped: &[WrappedKey],
-        context: &EncryptionContext,
+        request: &KeyRequest<'_>,
     ) -> Result<SecretKey> {
         let mut tried = false;
         for wrapped in wrapped.iter().filter(|w| w.is_for(PROVIDER)) {
             let named = |id: &str| wrapped.key_id().is_none_or(|wanted| wanted == id);
             for (id, wrapping_key) in self.keys.iter().filter(|(id, _)| named(id)) {
                 tried = true;
-                if let Some(key) = unwrap(wrapping_key, id, wrapped.ciphertext(), context)? {
+                if let Some(key) =
+                    unwrap(wrapping_key, id, wrapped.ciphertext(), request.context())?
+                {
                     return Ok(key);
                 }
             }

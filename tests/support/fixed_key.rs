@@ -1,7 +1,7 @@
 //! A keyring whose data key is known, so that a body can be made by other means.
 
 use waxseal::DataKey;
-use waxseal::EncryptionContext;
+use waxseal::KeyRequest;
 use waxseal::Keyring;
 use waxseal::SecretKey;
 use waxseal::WrappedKey;
@@ -13,14 +13,14 @@ pub(crate) struct FixedKey;
 
 #[async_trait]
 impl Keyring for FixedKey {
-    async fn generate_data_key(&self, _: &EncryptionContext) -> waxseal::Result<DataKey> {
+    async fn generate_data_key(&self, _: &KeyRequest<'_>) -> waxseal::Result<DataKey> {
         Ok(DataKey::new(key(), vec![WrappedKey::new("fixed", "one", [0])?]))
     }
 
     async fn unwrap_data_key(
         &self,
         _: &[WrappedKey],
-        _: &EncryptionContext,
+        _: &KeyRequest<'_>,
     ) -> waxseal::Result<SecretKey> {
         Ok(key())
     }

@@ -10,7 +10,7 @@ use std::task::Poll;
 use bytes::Bytes;
 use futures_util::Stream;
 use waxseal::DataKey;
-use waxseal::EncryptionContext;
+use waxseal::KeyRequest;
 use waxseal::Keyring;
 use waxseal::ReadAt;
 use waxseal::SecretKey;
@@ -77,9 +77,9 @@ pub(crate) struct Slow<T> {
 
 #[async_trait]
 impl<K: Keyring> Keyring for Slow<K> {
-    async fn generate_data_key(&self, context: &EncryptionContext) -> waxseal::Result<DataKey> {
+    async fn generate_data_key(&self, request: &KeyRequest<'_>) -> waxseal::Result<DataKey> {
         pause(&self.alive).await;
-        let key = self.inner.generate_data_key(context).await;
+        let key = self.inner.generate_data_key(request).await;
         pause(&self.alive).await;
         key
     }
@@ -87,10 +87,10 @@ impl<K: Keyring> Keyring for Slow<K> {
     async fn unwrap_data_key(
         &self,
         wrapped: &[WrappedKey],
-        context: &EncryptionContext,
+        request: &KeyRequest<'_>,
     ) -> waxseal::Result<SecretKey> {
         pause(&self.alive).await;
-        let key = self.inner.unwrap_data_key(wrapped, context).await;
+        let key = self.inner.unwrap_data_key(wrapped, request).await;
         pause(&self.alive).await;
         key
     }
