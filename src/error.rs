@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
 
@@ -18,7 +19,17 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub struct Error {
     kind: ErrorKind,
     message: Cow<'static, str>,
-    source: Option<BoxError>,
+    source: Option<Arc<dyn std::error::Error + Send + Sync + 'static>>,
+    refused: Option<Arc<RefusedKey>>,
+}
+
+/// A wrapping key that its holder refuses to use.
+#[derive(Debug)]
+pub(crate) struct RefusedKey {
+    /// As wrapped keys name it.
+    pub(crate) key_id: String,
+    /// For every encryption context: it is disabled or gone, not only denied.
+    pub(crate) for_all: bool,
 }
 
 /// The decisions a caller can take on an [`Error`].
@@ -50,19 +61,40 @@ pub enum ErrorKind {
 impl Error {
     /// Makes an error; for custom [`Keyring`](crate::Keyring)s and [`ReadAt`](crate::ReadAt)s.
     pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, message: message.into(), source: None }
+        Self { kind, message: message.into(), source: None, refused: None }
     }
 
     /// Attaches what caused this error.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
-        self.source = Some(source.into());
+        self.source = Some(source.into().into());
         self
     }
 
     /// What the caller can do about it.
     pub fn kind(&self) -> ErrorKind {
         self.kind
+    }
+
+    /// Says which wrapping key refused, for caches to drop what it wrapped.
+    #[cfg_attr(not(feature = "kms"), expect(dead_code, reason = "only KMS refuses"))]
+    pub(crate) fn with_refused_key(mut self, key_id: impl Into<String>, for_all: bool) -> Self {
+        self.refused = Some(Arc::new(RefusedKey { key_id: key_id.into(), for_all }));
+        self
+    }
+
+    pub(crate) fn refused_key(&self) -> Option<&RefusedKey> {
+        self.refused.as_deref()
+    }
+
+    /// The same error, for another of those who waited for one call.
+    pub(crate) fn share(&self) -> Self {
+        Self {
+            kind: self.kind,
+            message: self.message.clone(),
+            source: self.source.clone(),
+            refused: self.refused.clone(),
+        }
     }
 
     /// The one answer to every failed cryptographic check: it may say where, never why.

@@ -3,6 +3,7 @@
 //! Knows neither formats nor objects. A keyring is asked once per sealed object and once per
 //! opened one.
 
+mod caching;
 mod key_file;
 #[cfg(feature = "kms")]
 mod kms;
@@ -14,6 +15,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+pub use caching::CacheMetrics;
+pub use caching::CachingKeyring;
+pub use caching::CachingKeyringBuilder;
 pub use key_file::KeyFile;
 #[cfg(feature = "kms")]
 pub use kms::KmsKeyring;
@@ -132,6 +136,11 @@ impl DataKey {
         &self.wrapped
     }
 
+    /// The same key, in the same memory.
+    fn share(&self) -> Self {
+        Self { key: self.key.share(), wrapped: Arc::clone(&self.wrapped) }
+    }
+
     pub(crate) fn into_parts(self) -> (SecretKey, Arc<[WrappedKey]>) {
         (self.key, self.wrapped)
     }
@@ -145,7 +154,7 @@ impl fmt::Debug for DataKey {
 }
 
 /// A data key's ciphertext and who wrapped it. Public: it stands beside the sealed bytes.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct WrappedKey {
     provider: String,
     key_id: Option<String>,

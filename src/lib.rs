@@ -44,7 +44,10 @@ pub use error::{Error, ErrorKind, Result};
 pub use file::{FileSink, FileTransfer, Transferred};
 #[cfg(feature = "kms")]
 pub use keyring::KmsKeyring;
-pub use keyring::{DataKey, KeyFile, KeyRequest, KeyUse, Keyring, LocalKeyring, WrappedKey};
+pub use keyring::{
+    CacheMetrics, CachingKeyring, CachingKeyringBuilder, DataKey, KeyFile, KeyRequest, KeyUse,
+    Keyring, LocalKeyring, WrappedKey,
+};
 pub use new_file::NewFile;
 pub use object::{Body, Object, ReadAt};
 #[cfg(feature = "s3")]

@@ -57,9 +57,13 @@ impl SecretKey {
     }
 
     /// The same key in the same memory, which is wiped when the last holder drops it: for caches.
-    #[expect(dead_code)]
     pub(crate) fn share(&self) -> Self {
         Self(Arc::clone(&self.0))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
     }
 
     /// A key that `fill` writes where it will stay.

@@ -26,7 +26,14 @@ where
         SdkError::ServiceError(answer) => answer.into_err().into(),
         other => other.into_source().unwrap_or_else(|_| "the KMS call failed".into()),
     };
-    Error::new(kind, text).with_source(source)
+    let error = Error::new(kind, text).with_source(source);
+    match &*failure.code {
+        "AccessDeniedException" | "AccessDenied" => error.with_refused_key(key_id, false),
+        "DisabledException" | "KMSInvalidStateException" | "NotFoundException" => {
+            error.with_refused_key(key_id, true)
+        }
+        _ => error,
+    }
 }
 
 /// The kind of each KMS error code, and what to do about it.

@@ -1,0 +1,106 @@
+//! Over the real SDK client: what KMS says about a key reaches the keys it wrapped.
+
+use std::time::Duration;
+
+use waxseal::CachingKeyring;
+use waxseal::EnvelopeCipher;
+use waxseal::ErrorKind;
+use waxseal::KmsKeyring;
+use waxseal_testkit::Fault;
+use waxseal_testkit::LocalAws;
+
+use crate::below::context;
+
+struct World {
+    aws: LocalAws,
+    arn: String,
+    cache: CachingKeyring,
+    cipher: EnvelopeCipher,
+}
+
+impl World {
+    /// With keys for sealing and opening of three tenants in the cache.
+    async fn start(key: &str) -> Self {
+        let aws = LocalAws::start().await.unwrap();
+        let arn = aws.create_key("alias/orders");
+        let keyring = KmsKeyring::new(aws.kms(), if key == "ARN" { &arn } else { key });
+        let cache = CachingKeyring::builder(keyring).max_age(Duration::from_secs(300));
+        let cache = cache.build().unwrap();
+        let cipher = EnvelopeCipher::new(cache.clone());
+        let world = Self { aws, arn, cache, cipher };
+        for tenant in ["a", "b", "c"] {
+            world.round_trip(tenant).await.unwrap();
+        }
+        assert_eq!(world.cache.metrics().held, 6);
+        world
+    }
+
+    async fn round_trip(&self, tenant: &str) -> waxseal::Result<()> {
+        let sealed = self.cipher.seal(b"x", &context(tenant)).await?;
+        self.cipher.open(&sealed, &context(tenant)).await.map(drop)
+    }
+}
+
+#[tokio::test]
+async fn a_disabled_key_takes_all_that_it_wrapped_with_it() {
+    for name in ["ARN"] {
+        let world = World::start(name).await;
+        world.aws.kms().disable_key().key_id(&world.arn).send().await.unwrap();
+        assert!(world.round_trip("a").await.is_ok(), "nothing has asked KMS since");
+        let error = world.round_trip("new tenant").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::KeyAccess);
+        assert_eq!(world.cache.metrics().held, 0, "{name}");
+        assert_eq!(world.round_trip("a").await.unwrap_err().kind(), ErrorKind::KeyAccess);
+        world.aws.kms().enable_key().key_id(&world.arn).send().await.unwrap();
+        assert!(world.round_trip("a").await.is_ok());
+    }
+}
+
+/// Policies grant by encryption context: what one tenant is denied says nothing about another.
+#[tokio::test]
+async fn a_denial_takes_the_keys_of_its_context_only() {
+    let world = World::start("ARN").await;
+    let stranger = EnvelopeCipher::new(KmsKeyring::new(world.aws.kms(), &world.arn));
+    let of_b = stranger.seal(b"x", &context("b")).await.unwrap();
+    world.aws.on_request(|call| {
+        let denied = call.input["EncryptionContext"]["tenant"] == "b";
+        denied.then(|| Fault::kms_error(400, "AccessDeniedException"))
+    });
+    let error = world.cipher.open(&of_b, &context("b")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::KeyAccess);
+    assert_eq!(world.cache.metrics().held, 4);
+    assert!(world.round_trip("b").await.is_err());
+    let calls = world.cache.metrics().calls;
+    assert!(world.round_trip("a").await.is_ok());
+    assert!(world.round_trip("c").await.is_ok());
+    assert_eq!(world.cache.metrics().calls, calls);
+    world.aws.clear_faults();
+    assert!(world.cipher.open(&of_b, &context("b")).await.is_ok());
+}
+
+/// An object that names another key makes no call and wipes nothing.
+#[tokio::test]
+async fn an_object_of_another_key_takes_nothing() {
+    let world = World::start("ARN").await;
+    let other = world.aws.create_key("alias/other");
+    let stranger = EnvelopeCipher::new(KmsKeyring::new(world.aws.kms(), &other));
+    let sealed = stranger.seal(b"x", &context("a")).await.unwrap();
+    world.aws.kms().disable_key().key_id(&other).send().await.unwrap();
+    let error = world.cipher.open(&sealed, &context("a")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::KeyAccess);
+    assert_eq!(world.cache.metrics().held, 6);
+}
+
+#[tokio::test]
+async fn a_throttled_kms_is_not_asked_by_everybody() {
+    let world = World::start("ARN").await;
+    world.aws.reset_calls();
+    world.aws.fail("GenerateDataKey", 100, Fault::kms_error(400, "ThrottlingException"));
+    let context = context("new tenant");
+    let all = (0..100).map(|_| world.cipher.seal(b"x", &context));
+    for answer in futures_util::future::join_all(all).await {
+        assert_eq!(answer.unwrap_err().kind(), ErrorKind::Keyring);
+    }
+    assert_eq!(world.aws.count("GenerateDataKey"), 3, "one request with the SDK's two retries");
+    assert!(world.round_trip("a").await.is_ok());
+}
