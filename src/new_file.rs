@@ -82,8 +82,9 @@ impl NewFile {
     /// Puts the file in its place.
     ///
     /// A file there is replaced in one step, once the new one is on the disk, and the new one gets
-    /// its permissions. Where there was none, the system writes to the disk when it sees fit, as
-    /// with any copy: see [`commit_durable`](Self::commit_durable).
+    /// its permissions. So is a link, not what it points at, but for the permissions. Where there
+    /// was none, the system writes to the disk when it sees fit, as with any copy: see
+    /// [`commit_durable`](Self::commit_durable).
     pub fn commit(self) -> io::Result<()> {
         if self.replaces.is_some() {
             return self.commit_durable();
@@ -93,7 +94,8 @@ impl NewFile {
 
     /// Puts the file in its place and waits until it is on the disk, name and all.
     pub fn commit_durable(self) -> io::Result<()> {
-        if let Some(replaces) = &self.replaces {
+        // A link says nothing about who may read: its own mode is open to all.
+        if let Some(replaces) = self.replaces.as_ref().filter(|replaces| replaces.is_file()) {
             keep_permissions(&self.temporary, replaces)?;
         }
         self.file.sync_all()?;

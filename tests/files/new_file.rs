@@ -60,3 +60,23 @@ fn permissions_are_private_or_those_of_the_file_before() {
         assert_eq!(mode("old"), bits);
     }
 }
+
+/// A link is replaced itself, and its own mode, which is open to all, means nothing.
+#[cfg(unix)]
+#[test]
+fn a_link_in_its_place_does_not_decide_who_may_read() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = Folder::new();
+    folder.file("target", b"target");
+    for to in ["target", "nowhere"] {
+        std::os::unix::fs::symlink(folder.path(to), folder.path("link")).unwrap();
+        let new = NewFile::create_private(folder.path("link")).unwrap();
+        new.file().write_all(b"new").unwrap();
+        new.commit().unwrap();
+        let found = folder.path("link").symlink_metadata().unwrap();
+        assert!(found.is_file());
+        assert_eq!(found.permissions().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::read(folder.path("target")).unwrap(), b"target");
+        std::fs::remove_file(folder.path("link")).unwrap();
+    }
+}
