@@ -208,6 +208,21 @@ async fn a_file_goes_up_as_a_stream_would() {
     }
 }
 
+/// A named pipe gives its bytes to whoever opens it first: it is opened once.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_named_pipe_goes_up() {
+    let world = World::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let writer = path.clone();
+    let writer = std::thread::spawn(move || std::fs::write(writer, plain(6 * MIB)));
+    world.put(Body::from_path(&path)).await.unwrap();
+    writer.join().unwrap().unwrap();
+    assert!(world.read().await.unwrap() == plain(6 * MIB));
+}
+
 #[tokio::test]
 async fn a_file_that_shrinks_aborts_the_upload() {
     let world = World::start().await;

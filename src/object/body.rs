@@ -178,13 +178,14 @@ impl Body {
     /// is one that can be read at any place, not a small one, and none was read yet.
     #[cfg(feature = "s3")]
     pub(crate) async fn regular_file(&mut self) -> Option<(Arc<File>, u64, Option<Counter>)> {
-        let file = match self.origin.take()? {
+        if let Some(Origin::Path(path)) = &self.origin {
             // What fails here fails again when the stream is read.
-            Origin::Path(path) => {
-                Arc::new(tokio::fs::File::open(path).await.ok()?.into_std().await)
-            }
-            Origin::File(file) => file,
-        };
+            let file = tokio::fs::File::open(path).await.ok()?.into_std().await;
+            // Kept whatever it is: a pipe gives its bytes to whoever opens it first.
+            let opened = Self::from_file(file, path.display().to_string());
+            *self = Self { len: self.len, progress: self.progress.take(), ..opened };
+        }
+        let Some(Origin::File(file)) = self.origin.take() else { return None };
         let len = positional::regular_len(&file).ok().filter(|len| *len > SMALL_FILE_LEN)?;
         Some((file, len, self.progress.take()))
     }
