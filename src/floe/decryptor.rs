@@ -77,6 +77,7 @@ impl Decryptor {
     /// As [`decrypt`](Self::decrypt); `InvalidInput` if `plain` has another length.
     pub fn decrypt_to(&mut self, segment: &[u8], plain: &mut [u8]) -> Result<()> {
         if plain.len() as u64 + layout::SEGMENT_OVERHEAD != segment.len() as u64 {
+            plain.fill(0);
             return Err(Error::invalid_input("a segment has 32 bytes more than its plaintext"));
         }
         let position = self.begin(segment).inspect_err(|_| plain.fill(0))?;
@@ -126,5 +127,31 @@ impl Decryptor {
     pub(super) fn at(mut self, position: u64) -> Self {
         self.state = State::Next(position);
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+    use crate::floe::Encryptor;
+
+    #[test]
+    fn a_plaintext_of_another_length_is_refused() {
+        let key = SecretKey::random().unwrap();
+        let mut encryptor = Encryptor::new(&key, b"", 64).unwrap();
+        let header = Header::parse(encryptor.header()).unwrap();
+        let mut segment = [7; 64];
+        encryptor.encrypt(&mut segment).unwrap();
+        let decrypt = |len| {
+            let mut plain = vec![0xff; len];
+            let done = Decryptor::new(&key, b"", &header)?.decrypt_to(&segment, &mut plain);
+            assert!(done.is_ok() || plain.iter().all(|&b| b == 0), "{len}");
+            done.map(|()| plain)
+        };
+        for len in [0, 31, 33, 64] {
+            assert_eq!(decrypt(len).unwrap_err().kind(), ErrorKind::InvalidInput, "{len}");
+        }
+        assert_eq!(decrypt(32).unwrap(), [7; 32]);
     }
 }

@@ -140,3 +140,31 @@ impl Encryptor {
 
 #[expect(clippy::cast_possible_truncation, reason = "it is 32")]
 const OVERHEAD: usize = layout::SEGMENT_OVERHEAD as usize;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn only_plaintext_that_fills_the_segments_is_encrypted() {
+        let key = SecretKey::random().unwrap();
+        let mut encryptor = Encryptor::new(&key, b"", 64).unwrap();
+        for (plain_len, len) in [
+            (0, 0),
+            (63, 128),
+            (65, 128),
+            (0, 64),
+            (64, 64),
+            (32, 128),
+            (31, 63),
+            (33, 65),
+            (32, 65),
+        ] {
+            let done = encryptor.encrypt_from(&vec![7; plain_len], &mut vec![0; len]);
+            let kind = done.unwrap_err().kind();
+            assert_eq!(kind, ErrorKind::InvalidInput, "{plain_len} into {len}");
+        }
+        encryptor.encrypt_from(&[7; 64], &mut [0; 128]).unwrap();
+    }
+}

@@ -77,6 +77,7 @@ impl RandomAccess {
     /// `Authentication` if a segment was altered.
     pub fn decrypt(&self, span: &Span, body: &mut [u8]) -> Result<()> {
         if span.layout() != &self.layout || body.len() as u64 != span.body_len() {
+            body.fill(0);
             return Err(Error::invalid_input("the span does not describe these bytes"));
         }
         let segment_len = self.keys.header().segment_len();
@@ -112,6 +113,7 @@ impl RandomAccess {
             || body.len() as u64 != span.body_len()
             || plain.len() as u64 != end - start
         {
+            plain.fill(0);
             return Err(Error::invalid_input("the span does not describe these bytes"));
         }
         let segment_len = self.keys.header().segment_len();
@@ -130,5 +132,86 @@ impl RandomAccess {
             at += data.len();
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+    use crate::floe::Encryptor;
+
+    /// A message of 100 bytes in four segments, sealed: what opens it, and its body.
+    fn sample() -> (RandomAccess, Vec<u8>) {
+        let key = SecretKey::random().unwrap();
+        let layout = Layout::of_plaintext(64, 100).unwrap();
+        let mut encryptor = Encryptor::new(&key, b"", 64).unwrap();
+        let header = Header::parse(encryptor.header()).unwrap();
+        let mut body = vec![7; 3 * 64 + 36];
+        encryptor.encrypt(&mut body[..3 * 64]).unwrap();
+        encryptor.encrypt_final(&mut body[3 * 64..]).unwrap();
+        let last = &mut body[3 * 64..].to_vec();
+        (RandomAccess::new(&key, b"", &header, layout, last).unwrap(), body)
+    }
+
+    #[test]
+    fn only_whole_segments_of_its_own_layout_are_decrypted_elsewhere() {
+        let (access, body) = sample();
+        let layout = access.layout();
+        let other = Layout::of_plaintext(64, 101).unwrap();
+        let whole = layout.segments_span(1..3).unwrap();
+        for (span, body_len, plain_len) in [
+            (&other.segments_span(1..3).unwrap(), 128, 64),
+            (&layout.span(32..95).unwrap(), 128, 63),
+            (&layout.span(33..96).unwrap(), 128, 63),
+            (&whole, 127, 64),
+            (&whole, 129, 64),
+            (&whole, 128, 63),
+            (&whole, 128, 65),
+            (&whole, 128, 0),
+        ] {
+            let mut plain = vec![0xff; plain_len];
+            let error = access.decrypt_to(span, &body[64..64 + body_len], &mut plain).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{span:?} {body_len} {plain_len}");
+            assert_eq!(plain, vec![0; plain_len]);
+        }
+        for span in [&whole, &layout.span(32..96).unwrap()] {
+            let mut plain = [0xff; 64];
+            access.decrypt_to(span, &body[64..192], &mut plain).unwrap();
+            assert_eq!(plain, [7; 64]);
+        }
+    }
+
+    #[test]
+    fn only_the_segments_of_a_span_of_its_own_layout_are_decrypted() {
+        let (access, body) = sample();
+        let other = Layout::of_plaintext(64, 101).unwrap();
+        let part = access.layout().span(33..95).unwrap();
+        for (span, len) in [(&other.span(33..95).unwrap(), 128), (&part, 127), (&part, 129)] {
+            let mut bytes = body[64..64 + len].to_vec();
+            let error = access.decrypt(span, &mut bytes).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{span:?} {len}");
+            assert_eq!(bytes, vec![0; len]);
+        }
+        let mut bytes = body[64..192].to_vec();
+        access.decrypt(&part, &mut bytes).unwrap();
+        assert!(part.plaintext().flatten().all(|at| bytes[at] == 7));
+    }
+
+    /// Those before the altered one were decrypted, and are not let out either.
+    #[test]
+    fn an_altered_segment_leaves_nothing_of_the_others() {
+        let (access, mut body) = sample();
+        let all = access.layout().segments_span(0..4).unwrap();
+        let mut plain = [0xff; 100];
+        access.decrypt_to(&all, &body, &mut plain).unwrap();
+        assert_eq!(plain, [7; 100]);
+        access.decrypt(&all, &mut body.clone()).unwrap();
+
+        body[2 * 64 + 20] ^= 1;
+        let error = access.decrypt_to(&all, &body, &mut plain).unwrap_err();
+        assert_eq!((error.kind(), plain), (ErrorKind::Authentication, [0; 100]));
+        let error = access.decrypt(&all, &mut body).unwrap_err();
+        assert_eq!((error.kind(), body), (ErrorKind::Authentication, vec![0; 3 * 64 + 36]));
     }
 }

@@ -1,9 +1,12 @@
-//! Known answers, generated vectors and negatives, through both decryptors.
+//! Known answers, generated vectors and negatives, through both decryptors, each in place and out of it.
+
+use std::ops::Range;
 
 use serde_json::Value;
 use sha2::Digest as _;
 use sha2::Sha256;
 
+use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::error::Result;
 use crate::floe::Decryptor;
@@ -38,10 +41,10 @@ fn known_answers() {
             let plain = read(path.with_file_name(format!("{stem}_pt.txt")));
             let bits = if stem.ends_with("rotation") { 2 } else { 20 };
             let key = SecretKey::try_from(&[0; 32][..]).unwrap();
-            let opened = open_both_ways(&key, b"This is AAD", &message, bits);
+            let opened = open_every_way(&key, b"This is AAD", &message, bits);
             assert_eq!(opened.unwrap(), plain, "{name}");
             if bits == 2 {
-                let err = open_both_ways(&key, b"This is AAD", &message, 20).unwrap_err();
+                let err = open_every_way(&key, b"This is AAD", &message, 20).unwrap_err();
                 assert_eq!(err.kind(), ErrorKind::Authentication, "{name}");
             }
             seen += 1;
@@ -81,7 +84,7 @@ fn generated_messages() {
             hash.chain_update(i.to_be_bytes()).finalize()[..12].try_into().unwrap()
         });
         assert_eq!(Sha256::digest(&sealed)[..], bytes(case, "ciphertext_sha256"));
-        let opened = open_both_ways(&key, &aad, &sealed, message.epoch_bits).unwrap();
+        let opened = open_every_way(&key, &aad, &sealed, message.epoch_bits).unwrap();
         assert_eq!(opened, plain, "{}", case["name"]);
         assert_eq!(message.decrypt(&sealed).unwrap(), plain, "{}", case["name"]);
         seen += 1;
@@ -114,7 +117,7 @@ fn negatives() {
     let (mut accepted, mut refused) = (0, 0);
     for case in file["cases"].as_array().unwrap() {
         let (key, aad) = key_and_aad(if case["key"].is_null() { &file } else { case });
-        let opened = open_both_ways(&key, &aad, &bytes(case, "ciphertext"), 20);
+        let opened = open_every_way(&key, &aad, &bytes(case, "ciphertext"), 20);
         let Some(classes) = case["error"].as_array() else {
             assert_eq!(opened.unwrap(), bytes(case, "plaintext"), "{case}");
             accepted += 1;
@@ -168,29 +171,54 @@ fn a_final_segment_must_be_the_one_of_the_layout() {
     assert_eq!(open(45).unwrap_err().kind(), ErrorKind::InvalidInput);
 }
 
-/// Opens in order and at random, checks that both agree, and says what the first said.
-fn open_both_ways(key: &SecretKey, aad: &[u8], message: &[u8], epoch_bits: u32) -> Result<Vec<u8>> {
-    let in_order = open_in_order(key, aad, message, epoch_bits);
+/// Opens in order and at random, in place and out of it, checks that all agree, and says what the
+/// first said.
+fn open_every_way(key: &SecretKey, aad: &[u8], message: &[u8], epoch_bits: u32) -> Result<Vec<u8>> {
+    let in_order = open_in_order(key, aad, message, epoch_bits, Target::InPlace);
+    let mut others = vec![open_in_order(key, aad, message, epoch_bits, Target::Elsewhere)];
     if epoch_bits == 20 {
-        let at_random = open_at_random(key, aad, message);
-        assert_eq!(in_order.is_ok(), at_random.is_ok());
-        assert!(in_order.is_err() || in_order.as_ref().ok() == at_random.as_ref().ok());
+        others.push(open_at_random(key, aad, message, Target::InPlace));
+        others.push(open_at_random(key, aad, message, Target::Elsewhere));
+    }
+    for other in others {
+        assert_eq!(in_order.is_ok(), other.is_ok());
+        assert!(in_order.is_err() || in_order.as_ref().ok() == other.as_ref().ok());
     }
     in_order
 }
 
-fn open_in_order(key: &SecretKey, aad: &[u8], message: &[u8], epoch_bits: u32) -> Result<Vec<u8>> {
+/// Where the plaintext comes to stand.
+#[derive(Clone, Copy)]
+enum Target {
+    InPlace,
+    Elsewhere,
+}
+
+fn open_in_order(
+    key: &SecretKey,
+    aad: &[u8],
+    message: &[u8],
+    epoch_bits: u32,
+    target: Target,
+) -> Result<Vec<u8>> {
     let (header, body) = split(message)?;
     let mut decryptor = Decryptor::new(key, aad, &header)?;
     decryptor.keys_mut().set_epoch_bits(epoch_bits);
     let mut plain = vec![];
     for segment in body.chunks(header.segment_len() as usize) {
-        let mut segment = segment.to_vec();
-        match decryptor.decrypt(&mut segment) {
-            Ok(decrypted) => plain.extend_from_slice(decrypted),
-            Err(error) => {
-                assert!(segment.iter().all(|&b| b == 0), "no plaintext after a failure");
-                return Err(error);
+        match target {
+            Target::InPlace => {
+                let mut segment = segment.to_vec();
+                match decryptor.decrypt(&mut segment) {
+                    Ok(decrypted) => plain.extend_from_slice(decrypted),
+                    Err(error) => return Err(cleared(error, &segment)),
+                }
+            }
+            Target::Elsewhere => {
+                let mut data = vec![0xff; segment.len().saturating_sub(32)];
+                let decrypted = decryptor.decrypt_to(segment, &mut data);
+                decrypted.map_err(|error| cleared(error, &data))?;
+                plain.extend_from_slice(&data);
             }
         }
     }
@@ -199,25 +227,37 @@ fn open_in_order(key: &SecretKey, aad: &[u8], message: &[u8], epoch_bits: u32) -
 }
 
 /// Segments from the last to the first, each by itself.
-fn open_at_random(key: &SecretKey, aad: &[u8], message: &[u8]) -> Result<Vec<u8>> {
+fn open_at_random(key: &SecretKey, aad: &[u8], message: &[u8], target: Target) -> Result<Vec<u8>> {
     let (header, body) = split(message)?;
     let layout = Layout::of_body(header.segment_len(), body.len() as u64)?;
-    let slice =
-        |range: std::ops::Range<u64>| body[range.start as usize..range.end as usize].to_vec();
+    let slice = |range: Range<u64>| body[range.start as usize..range.end as usize].to_vec();
     let mut last = slice(layout.final_segment());
     let reader = RandomAccess::new(key, aad, &header, layout, &mut last)?;
-    let mut plain = vec![0; usize::try_from(layout.plain_len()).unwrap()];
-    let per_segment = layout.segment_len() - 32;
-    for index in (0..layout.plain_len().div_ceil(per_segment)).rev() {
-        let start = index * per_segment;
-        let range = start..layout.plain_len().min(start + per_segment);
-        let span = layout.span(range.clone())?;
+    let mut plain = vec![0xff; usize::try_from(layout.plain_len()).unwrap()];
+    for index in (0..layout.segments()).rev() {
+        let span = layout.segments_span(index..index + 1)?;
+        let place = span.plain().start as usize..span.plain().end as usize;
         let mut fetched = slice(span.body());
-        reader.decrypt(&span, &mut fetched)?;
-        let place = span.plaintext().next().unwrap();
-        plain[range.start as usize..range.end as usize].copy_from_slice(&fetched[place]);
+        match target {
+            Target::InPlace => {
+                let decrypted = reader.decrypt(&span, &mut fetched);
+                decrypted.map_err(|error| cleared(error, &fetched))?;
+                let data = span.plaintext().next().unwrap();
+                plain[place].copy_from_slice(&fetched[data]);
+            }
+            Target::Elsewhere => {
+                let decrypted = reader.decrypt_to(&span, &fetched, &mut plain[place.clone()]);
+                decrypted.map_err(|error| cleared(error, &plain[place]))?;
+            }
+        }
     }
     Ok(plain)
+}
+
+/// The error, after which no byte of the plaintext is there.
+fn cleared(error: Error, buffer: &[u8]) -> Error {
+    assert!(buffer.iter().all(|&b| b == 0), "no plaintext after a failure");
+    error
 }
 
 fn split(message: &[u8]) -> Result<(Header, &[u8])> {
