@@ -166,3 +166,99 @@ pub(super) async fn on_a_task(work: impl Future<Output = Opened> + Send + 'stati
 
 #[expect(clippy::cast_possible_truncation, reason = "it is 32")]
 const OVERHEAD: usize = floe::SEGMENT_OVERHEAD as usize;
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+    use futures_util::stream;
+
+    use super::*;
+    use crate::secret::SecretKey;
+
+    /// A message of four segments with 100 bytes of plaintext: what opens it, and all its bytes.
+    fn sample() -> (floe::RandomAccess, Vec<u8>) {
+        let key = SecretKey::random().unwrap();
+        let layout = floe::Layout::of_plaintext(64, 100).unwrap();
+        let encryptor = floe::ParallelEncryptor::new(&key, b"", layout).unwrap();
+        let mut body = [7; 3 * 64 + 36];
+        encryptor.encrypt(&layout.segments_span(0..4).unwrap(), &mut body).unwrap();
+        let header = floe::Header::parse(encryptor.header()).unwrap();
+        let last = &mut body[3 * 64..].to_vec();
+        let access = floe::RandomAccess::new(&key, b"", &header, layout, last).unwrap();
+        (access, [&encryptor.header()[..], &body].concat())
+    }
+
+    /// Opens `sealed`, which comes in items of `item_len`.
+    fn open(
+        access: &floe::RandomAccess,
+        segments: Range<u64>,
+        header: bool,
+        sealed: &[u8],
+        item_len: usize,
+    ) -> (Vec<u8>, Result<()>) {
+        let items = sealed.chunks(item_len).map(Bytes::copy_from_slice).map(Ok::<_, Error>);
+        let body = Body::from_stream(stream::iter(items.collect::<Vec<_>>()));
+        let piece = Piece::new(access, segments, header, BytesMut::new());
+        let (plain, error) = piece.open(body).now_or_never().unwrap();
+        (plain.to_vec(), error.map_or(Ok(()), Err))
+    }
+
+    #[test]
+    fn exactly_the_bytes_of_its_segments_are_taken() {
+        let (access, message) = sample();
+        let body_at = floe::HEADER_LEN;
+        for (segments, header, place, plain_len) in [
+            (0..4, true, 0..message.len(), 100),
+            (0..0, true, 0..body_at, 0),
+            (0..2, true, 0..body_at + 128, 64),
+            (1..3, false, body_at + 64..body_at + 192, 64),
+            (3..4, false, body_at + 192..message.len(), 4),
+        ] {
+            let sealed = &message[place];
+            for item_len in [1, 63, 64, 74, 138, 1000] {
+                let open =
+                    |sealed: &[u8]| open(&access, segments.clone(), header, sealed, item_len);
+                let (plain, done) = open(sealed);
+                done.unwrap();
+                assert_eq!(plain, vec![7; plain_len]);
+                for len in 0..sealed.len() {
+                    let (plain, done) = open(&sealed[..len]);
+                    let what = format!("{len} of {segments:?}");
+                    assert_eq!(done.expect_err(&what).kind(), ErrorKind::Store, "{what}");
+                    assert!(plain.len() <= len && plain.iter().all(|&b| b == 7));
+                }
+                for more in [1, 32, 36, 64, 74] {
+                    let (plain, done) = open(&[sealed, &vec![0; more]].concat());
+                    let what = format!("{more} more than {segments:?}");
+                    assert_eq!(done.expect_err(&what).kind(), ErrorKind::Store, "{what}");
+                    assert_eq!(plain, vec![7; plain_len]);
+                }
+            }
+        }
+    }
+
+    /// Segments that follow are not bytes of the piece either, although they are genuine.
+    #[test]
+    fn the_next_segment_is_too_many_bytes() {
+        let (access, message) = sample();
+        let sealed = &message[floe::HEADER_LEN..];
+        let (plain, done) = open(&access, 0..2, false, &sealed[..128], 64);
+        done.unwrap();
+        assert_eq!(plain, [7; 64]);
+        let (plain, done) = open(&access, 0..2, false, &sealed[..192], 64);
+        assert_eq!((done.unwrap_err().kind(), plain), (ErrorKind::Store, vec![7; 64]));
+    }
+
+    #[test]
+    fn a_header_that_is_not_the_verified_one_is_refused() {
+        let (access, message) = sample();
+        assert!(open(&access, 0..4, true, &message, 1000).1.is_ok());
+        for at in 0..floe::HEADER_LEN {
+            let mut altered = message.clone();
+            altered[at] ^= 1;
+            let (plain, done) = open(&access, 0..4, true, &altered, 1000);
+            let found = (done.unwrap_err().kind(), plain);
+            assert_eq!(found, (ErrorKind::Authentication, vec![]), "byte {at}");
+        }
+    }
+}

@@ -194,6 +194,8 @@ const MAX_RESERVE: usize = 32 << 20;
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
 
     #[test]
@@ -203,6 +205,22 @@ mod tests {
         for bad in ["", "bytes 5-8", "bytes 5-8/*", "bytes 8-5/10", "bytes 5-10/10", "items 1-2/3"]
         {
             assert_eq!(content_range(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_reply_of_another_length_is_refused() {
+        let name = Name { bucket: "bucket".to_owned(), key: "k".to_owned() };
+        let reply = |sent: &'static [u8], len| {
+            let body = ByteStream::from_static(sent);
+            collect(&name, body, len).now_or_never().unwrap()
+        };
+        for (sent, len) in [(&b"hello"[..], 5), (b"", 0)] {
+            assert_eq!(reply(sent, len).unwrap(), sent);
+        }
+        for (sent, len) in [(&b"hello"[..], 0), (b"hello", 4), (b"hello", 6), (b"", 1)] {
+            let error = reply(sent, len).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Store, "{} of {len}: {error}", sent.len());
         }
     }
 }
