@@ -35,9 +35,12 @@ use crate::object::ReadAt;
 use crate::object::Sealing;
 use crate::oneshot;
 
+/// Entries that a store keeps with an object.
+type Metadata = Vec<(String, String)>;
+
 /// What a store is to keep.
 pub(crate) struct Sealed {
-    pub(crate) metadata: Vec<(String, String)>,
+    pub(crate) metadata: Metadata,
     pub(crate) body: SealedBody,
 }
 
@@ -64,13 +67,7 @@ impl EnvelopeCipher {
             return self.seal_one_shot(body, context, placement).await;
         }
         let (envelope, encryptor) = self.start(body.len_hint(), context, location).await?;
-        let (metadata, prelude) = match placement {
-            Placement::Metadata => {
-                let header = floe::Header::parse(encryptor.header())?;
-                (envelope.with_header(header).to_metadata()?, vec![])
-            }
-            Placement::Inline => (vec![], envelope.to_inline()?),
-        };
+        let (metadata, prelude) = place(envelope, encryptor.header(), placement)?;
         let sealing = Sealing::new(body, encryptor, self.segment_len, &prelude);
         Ok(Sealed { metadata, body: SealedBody::Segments(Box::new(sealing)) })
     }
@@ -91,13 +88,7 @@ impl EnvelopeCipher {
             return self.seal_for_store(body, context, location, placement).await;
         };
         let (envelope, encryptor) = self.new_parallel(len, context, location).await?;
-        let (metadata, mut prelude) = match placement {
-            Placement::Metadata => {
-                let header = floe::Header::parse(encryptor.header())?;
-                (envelope.with_header(header).to_metadata()?, vec![])
-            }
-            Placement::Inline => (vec![], envelope.to_inline()?),
-        };
+        let (metadata, mut prelude) = place(envelope, encryptor.header(), placement)?;
         prelude.extend_from_slice(encryptor.header());
         let encryptor = Arc::new(encryptor);
         let segments = FileSegments { encryptor, file, prelude, next: 0, progress };
@@ -288,6 +279,21 @@ impl SealedBody {
         };
         len.into_iter().fold(body, Body::with_len)
     }
+}
+
+/// The metadata to store, and what goes in front of the header.
+fn place(
+    envelope: Envelope,
+    header: &[u8; floe::HEADER_LEN],
+    placement: Placement,
+) -> Result<(Metadata, Vec<u8>)> {
+    Ok(match placement {
+        Placement::Metadata => {
+            let header = floe::Header::parse(header)?;
+            (envelope.with_header(header).to_metadata()?, vec![])
+        }
+        Placement::Inline => (vec![], envelope.to_inline()?),
+    })
 }
 
 /// Reads the inline envelope and the header behind it; most fit the first read.
