@@ -60,4 +60,5 @@ pub use parallel::ParallelEncryptor;
 pub use random_access::RandomAccess;
 
 pub(crate) use segment::DATA_OFFSET;
+pub(crate) use segment::OVERHEAD;
 pub(crate) use segment::is_internal;

@@ -8,6 +8,7 @@ use crate::floe::kdf::EpochCipher;
 use crate::floe::kdf::MessageKeys;
 use crate::floe::layout;
 use crate::floe::segment;
+use crate::floe::segment::OVERHEAD;
 use crate::floe::segment::Position;
 use crate::secret::SecretKey;
 
@@ -137,9 +138,6 @@ impl Encryptor {
         self
     }
 }
-
-#[expect(clippy::cast_possible_truncation, reason = "it is 32")]
-const OVERHEAD: usize = layout::SEGMENT_OVERHEAD as usize;
 
 #[cfg(test)]
 mod tests {

@@ -16,6 +16,7 @@ use std::ops::Range;
 use crate::error::Error;
 use crate::error::Result;
 use crate::floe::segment::DATA_OFFSET;
+use crate::floe::segment::OVERHEAD;
 
 /// The shape of one FLOE body: how many bytes, cut into segments of which length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -238,7 +239,7 @@ fn to_usize(offset: u64) -> usize {
 }
 
 /// Bytes a segment adds to its plaintext: length prefix, IV, tag.
-pub const SEGMENT_OVERHEAD: u64 = 4 + 12 + 16;
+pub const SEGMENT_OVERHEAD: u64 = OVERHEAD as u64;
 
 /// Most segments in one message (FLOE specification, `AEAD_MAX_SEGMENTS`).
 pub const MAX_SEGMENTS: u64 = 1 << 40;

@@ -120,9 +120,8 @@ fn not_authentic(position: Position) -> Error {
 /// The length that `segment` claims as a final one, 32 to `segment_len`; `None` if it claims to
 /// be internal or something impossible, or is too short to tell.
 fn final_len(segment_len: u32, segment: &[u8]) -> Option<usize> {
-    let claimed = u32::from_be_bytes(*segment.first_chunk()?);
-    let possible = (OVERHEAD..=segment_len).contains(&claimed);
-    possible.then_some(claimed).and_then(|len| usize::try_from(len).ok())
+    let claimed = u32::from_be_bytes(*segment.first_chunk()?) as usize;
+    (OVERHEAD..=segment_len as usize).contains(&claimed).then_some(claimed)
 }
 
 /// Whether `segment` claims to be internal.
@@ -139,7 +138,8 @@ fn aad(position: Position) -> [u8; 9] {
 
 /// Where the plaintext, later the ciphertext, begins in a segment.
 pub(crate) const DATA_OFFSET: usize = PREFIX_LEN + NONCE_LEN;
+/// Bytes around the plaintext of a segment.
+pub(crate) const OVERHEAD: usize = DATA_OFFSET + TAG_LEN;
 const PREFIX_LEN: usize = 4;
-const OVERHEAD: u32 = 32;
 const INTERNAL: u32 = u32::MAX;
 const INTERNAL_BYTES: [u8; PREFIX_LEN] = INTERNAL.to_be_bytes();

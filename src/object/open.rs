@@ -125,7 +125,7 @@ fn open_internal(
     let most = (BATCH_LEN / segment_len).max(1);
     let segments = sealed.chunks_exact(segment_len).take(most);
     let count = segments.clone().take_while(|segment| floe::is_internal(segment)).count();
-    let plain_len = segment_len - OVERHEAD;
+    let plain_len = segment_len - floe::OVERHEAD;
     if out.is_empty() {
         out = BytesMut::zeroed(count * plain_len);
     } else {
@@ -159,7 +159,7 @@ pub(crate) fn open_slice(
     let mut all = BytesMut::zeroed(usize::try_from(layout.plain_len()).unwrap_or(0));
     let mut rest = &mut all[..];
     for segment in body.chunks(segment_len) {
-        let plain_len = segment.len().saturating_sub(OVERHEAD).min(rest.len());
+        let plain_len = segment.len().saturating_sub(floe::OVERHEAD).min(rest.len());
         let (plain, after) = rest.split_at_mut(plain_len);
         decryptor.decrypt_to(segment, plain)?;
         rest = after;
@@ -175,7 +175,5 @@ fn decrypt(decryptor: &mut floe::Decryptor, mut segment: BytesMut) -> Result<Byt
     Ok(segment.freeze().slice(floe::DATA_OFFSET..end))
 }
 
-/// Bytes around the plaintext of a segment.
-const OVERHEAD: usize = floe::DATA_OFFSET + TAG_LEN;
 /// Sealed bytes opened into one item, if they are there.
 const BATCH_LEN: usize = 256 << 10;

@@ -113,7 +113,7 @@ impl<'a> Piece<'a> {
         }
         let next = self.segments.start..self.segments.start + 1;
         let span = self.access.layout().segments_span(next)?;
-        let plain_len = bytes.len() - OVERHEAD;
+        let plain_len = bytes.len() - floe::OVERHEAD;
         let plain = &mut self.out[self.opened..self.opened + plain_len];
         self.access.decrypt_to(&span, bytes, plain)?;
         self.opened += plain_len;
@@ -163,9 +163,6 @@ pub(super) async fn on_a_task(work: impl Future<Output = Opened> + Send + 'stati
         .await
         .unwrap_or_else(|error| (Bytes::new(), Some(Error::store("the read was ended", error))))
 }
-
-#[expect(clippy::cast_possible_truncation, reason = "it is 32")]
-const OVERHEAD: usize = floe::SEGMENT_OVERHEAD as usize;
 
 #[cfg(test)]
 mod tests {

@@ -181,7 +181,7 @@ impl Batch {
             } else if plain.chunk().len() > self.plain_len() {
                 self.seal_from(plain, batch_len)?;
             } else {
-                self.make_room(self.current_at + OVERHEAD + plain.chunk().len(), batch_len);
+                self.make_room(self.current_at + floe::OVERHEAD + plain.chunk().len(), batch_len);
                 self.at += floe::DATA_OFFSET;
             }
             if self.current_at - self.unsealed_at >= RUN_LEN {
@@ -277,12 +277,10 @@ impl Batch {
 
     /// Bytes of plaintext in a full segment.
     fn plain_len(&self) -> usize {
-        self.segment_len - OVERHEAD
+        self.segment_len - floe::OVERHEAD
     }
 }
 
-/// Bytes around the plaintext of a segment.
-const OVERHEAD: usize = floe::DATA_OFFSET + TAG_LEN;
 /// Sealed in one go: with several segments the call for random nonces costs nothing, and those
 /// that were put together are still in the processor's cache.
 const RUN_LEN: usize = 256 << 10;
