@@ -249,9 +249,4 @@ fn stopped() -> Error {
     Error::new(ErrorKind::Store, "stopped")
 }
 
-/// Bytes of a full segment and what follows it, for buffers.
-fn to_usize(len: u64) -> Result<usize> {
-    usize::try_from(len).map_err(|_| Error::invalid_input("too large for this machine's memory"))
-}
-
 const READ_LEN: usize = 256 << 10;

@@ -29,3 +29,11 @@ pub(crate) use random::read_exactly;
 pub(crate) use read_at::slice;
 pub(crate) use seal::Sealing;
 pub(crate) use seal::seal_slice;
+
+use crate::error::Error;
+use crate::error::Result;
+
+/// The length of a buffer, which must fit this machine's memory.
+pub(crate) fn buffer_len(len: u64) -> Result<usize> {
+    usize::try_from(len).map_err(|_| Error::invalid_input("too large for this machine's memory"))
+}

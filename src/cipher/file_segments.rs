@@ -50,10 +50,7 @@ impl FileSegments {
         let segments = self.next..self.next.saturating_add(count).min(layout.segments());
         let span = layout.segments_span(segments.clone())?;
         let prelude = std::mem::take(&mut self.prelude);
-        let len = usize::try_from(span.body_len())
-            .ok()
-            .and_then(|len| len.checked_add(prelude.len()))
-            .ok_or_else(|| Error::invalid_input("too large for this machine's memory"))?;
+        let len = object::buffer_len(span.body_len().saturating_add(prelude.len() as u64))?;
         let mut part = spare.filter(|spare| spare.capacity() >= len);
         let mut part = part.take().unwrap_or_else(|| BytesMut::zeroed(len));
         let (encryptor, file) = (Arc::clone(&self.encryptor), Arc::clone(&self.file));

@@ -17,11 +17,11 @@ use crate::file::Progress;
 use crate::file::Transferred;
 use crate::file::sink::Sink;
 use crate::file::stopped;
-use crate::file::to_usize;
 use crate::floe;
 use crate::floe::Layout;
 use crate::floe::Span;
 use crate::object;
+use crate::object::buffer_len;
 use crate::object::cannot_read;
 use crate::object::split;
 use crate::positional;
@@ -86,7 +86,7 @@ impl Job {
         let layout = self.layout();
         let per_unit = (UNIT_LEN / layout.segment_len()).max(1);
         let unit_len = layout.segment_len().saturating_mul(per_unit).min(layout.body_len());
-        let mut buffer = vec![0; to_usize(unit_len)?];
+        let mut buffer = vec![0; buffer_len(unit_len)?];
         loop {
             let unit = next.fetch_add(1, Ordering::Relaxed);
             let first = unit.saturating_mul(per_unit);
@@ -99,7 +99,7 @@ impl Job {
             }
             let segments = first..first.saturating_add(per_unit).min(layout.segments());
             let span = layout.segments_span(segments.clone())?;
-            let body = &mut buffer[..to_usize(span.body_len())?];
+            let body = &mut buffer[..buffer_len(span.body_len())?];
             match &self.segments {
                 Segments::Sealing(encryptor) => {
                     self.seal(encryptor, unit, &span, segments, body)?

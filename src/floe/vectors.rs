@@ -1,4 +1,4 @@
-//! Known answers, generated vectors and negatives, through both decryptors, each in place and out of it.
+//! Known answers, generated vectors and negatives, through both decryptors, in place and out of it.
 
 use std::ops::Range;
 

@@ -15,6 +15,7 @@ use crate::error::ErrorKind;
 use crate::error::Result;
 use crate::floe;
 use crate::object::Body;
+use crate::object::buffer_len;
 
 /// What was opened, and the error that ended it.
 pub(super) type Opened = (Bytes, Option<Error>);
@@ -82,8 +83,7 @@ impl<'a> Piece<'a> {
             return Ok(());
         }
         let plain = self.access.layout().segments_span(self.segments.clone())?.plain();
-        let len = usize::try_from(plain.end - plain.start)
-            .map_err(|_| Error::invalid_input("too large for this machine's memory"))?;
+        let len = buffer_len(plain.end - plain.start)?;
         if self.out.capacity() < len {
             self.out = BytesMut::zeroed(len);
         }

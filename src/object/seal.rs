@@ -15,11 +15,11 @@ use bytes::BytesMut;
 use futures_core::Stream;
 
 use crate::crypto::TAG_LEN;
-use crate::error::Error;
 use crate::error::Result;
 use crate::floe;
 use crate::object::Body;
 use crate::object::body::TURN_LEN;
+use crate::object::buffer_len;
 
 /// Sealed bytes, in batches of whole segments; the prelude is in the first one.
 pub(crate) struct Sealing {
@@ -122,8 +122,7 @@ pub(crate) fn seal_slice(
     prelude: &[u8],
 ) -> Result<Bytes> {
     let layout = floe::Layout::of_plaintext(segment_len, plain.len() as u64)?;
-    let sealed_len = usize::try_from(layout.body_len())
-        .map_err(|_| Error::invalid_input("too large for this machine's memory"))?;
+    let sealed_len = buffer_len(layout.body_len())?;
     let whole_len = prelude.len() + floe::HEADER_LEN + sealed_len;
     let out = BytesMut::zeroed(whole_len);
     let mut batch = Batch::new(encryptor, segment_len, prelude, out);
