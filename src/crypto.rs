@@ -46,8 +46,8 @@ trait Backend {
     ) -> Result<Nonce, Failed>;
     /// Decrypts the ciphertext in `in_out`, whose last 16 bytes are the tag, in place.
     fn open(aead: &Self::Aead, nonce: &Nonce, aad: &[u8], in_out: &mut [u8]) -> Result<(), Failed>;
-    /// Decrypts the ciphertext of `sealed` into `plain`, which is as long. What is there after a failure is
-    /// not to be used.
+    /// Decrypts the ciphertext of `sealed` into `plain`, which is as long. What is there after a
+    /// failure is not to be used.
     fn open_to(
         aead: &Self::Aead,
         nonce: &Nonce,
@@ -103,7 +103,8 @@ impl Nonces {
     /// Most nonces drawn at a time.
     pub(crate) const MOST: usize = 64;
 
-    /// Draws nonces for `count` messages; those beyond [`MOST`](Self::MOST) get theirs singly.
+    /// Draws nonces for `count` messages; those beyond [`MOST`](Self::MOST) get theirs singly. A
+    /// single one is drawn when it is used.
     ///
     /// # Errors
     ///

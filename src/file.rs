@@ -140,9 +140,10 @@ impl FileTransfer {
     /// device, a file that was read from already or one of 1 MiB at most goes through a stream, on
     /// one thread. A file that grows meanwhile is sealed up to the length it had.
     ///
-    /// Opening a file, the end is verified before anything is written. Every byte is verified
-    /// before it is written, but only `Ok` says that it was all: with a
-    /// [`NewFile`](crate::NewFile), commit it then; discard what went anywhere else otherwise.
+    /// Opening a file, every byte is verified before it is written, but only `Ok` says that it was
+    /// all: with a [`NewFile`](crate::NewFile), commit it then; discard what went anywhere else
+    /// otherwise. That the end is there is verified before anything is written, or through a stream
+    /// after all else.
     ///
     /// # Errors
     ///

@@ -232,5 +232,6 @@ pub(crate) const FLOE_HEADER_LEN: u64 = floe::HEADER_LEN as u64;
 /// begin in a segment of 64 KiB.
 const PIECE_LEN: u64 = (8 << 20) + (128 << 10);
 /// Pieces fetched at the same time; with the one being read this bounds memory to 41 MiB, or five
-/// segments where they are longer.
+/// segments where they are longer; to nearly twice that if the source has no `read_stream` of its
+/// own, and so holds the sealed bytes of each piece until it is opened.
 const PIECES_AHEAD: usize = 4;

@@ -41,7 +41,8 @@ pub trait ReadAt: Send + Sync {
 
     /// Reads the same as a stream, which long reads use: what arrives is opened at once.
     ///
-    /// Without an implementation of its own it is [`read_at`](Self::read_at) in one item.
+    /// Without an implementation of its own it is [`read_at`](Self::read_at) in one item, which a
+    /// long read then holds besides what it opens: nearly twice the memory.
     ///
     /// # Errors
     ///
