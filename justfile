@@ -20,6 +20,10 @@ backends:
     cargo test -p waxseal --all-features
     cargo test -p waxseal --lib --no-default-features --features internal-nonces
 
+# The cache of data keys under a model checker.
+model:
+    CARGO_TARGET_DIR=target/shuttle RUSTFLAGS="--cfg shuttle" cargo test -p waxseal --lib --no-default-features --features aws-lc model
+
 # Needs cargo-fuzz; TARGET is one of fuzz/fuzz_targets.
 fuzz TARGET SECONDS="60":
     RUSTC_BOOTSTRAP=1 cargo fuzz run {{TARGET}} -- -max_total_time={{SECONDS}} -rss_limit_mb=1024 -malloc_limit_mb=64

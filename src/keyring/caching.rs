@@ -305,6 +305,22 @@ mod tests {
         assert_eq!(cache.metrics().calls, 2);
     }
 
+    /// However many ask meanwhile, one task replaces a key.
+    #[tokio::test(start_paused = true)]
+    async fn a_key_to_be_replaced_costs_one_task() {
+        let cache = cache();
+        seal(&cache, "a").await;
+        tokio::time::advance(AGE * 9 / 10).await;
+        let context = EncryptionContext::from([("tenant", "a")]);
+        let request = KeyRequest::new(&context).with_key_use(KeyUse::Derived);
+        for _ in 0..100 {
+            let answer = cache.generate_data_key(&request);
+            assert!(futures_util::FutureExt::now_or_never(answer).is_some_and(|key| key.is_ok()));
+        }
+        // With the one that wipes.
+        assert_eq!(tokio::runtime::Handle::current().metrics().num_alive_tasks(), 2);
+    }
+
     #[tokio::test]
     async fn the_last_cache_takes_its_keys_and_its_task_with_it() {
         let cache = cache();
