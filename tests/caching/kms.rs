@@ -3,9 +3,16 @@
 use std::time::Duration;
 
 use waxseal::CachingKeyring;
+use waxseal::DataKey;
 use waxseal::EnvelopeCipher;
 use waxseal::ErrorKind;
+use waxseal::KeyRequest;
+use waxseal::Keyring;
 use waxseal::KmsKeyring;
+use waxseal::Result;
+use waxseal::SecretKey;
+use waxseal::WrappedKey;
+use waxseal::async_trait;
 use waxseal_testkit::Fault;
 use waxseal_testkit::LocalAws;
 
@@ -35,7 +42,7 @@ impl World {
         world
     }
 
-    async fn round_trip(&self, tenant: &str) -> waxseal::Result<()> {
+    async fn round_trip(&self, tenant: &str) -> Result<()> {
         let sealed = self.cipher.seal(b"x", &context(tenant)).await?;
         self.cipher.open(&sealed, &context(tenant)).await.map(drop)
     }
@@ -54,6 +61,55 @@ async fn a_disabled_key_takes_all_that_it_wrapped_with_it() {
         world.aws.kms().enable_key().key_id(&world.arn).send().await.unwrap();
         assert!(world.round_trip("a").await.is_ok());
     }
+}
+
+/// Two wrapping keys below one cache, by tenant.
+#[derive(Debug)]
+struct TwoKeys {
+    a: KmsKeyring,
+    others: KmsKeyring,
+}
+
+impl TwoKeys {
+    fn of(&self, request: &KeyRequest<'_>) -> &KmsKeyring {
+        if request.context().get("tenant") == Some("a") { &self.a } else { &self.others }
+    }
+}
+
+#[async_trait]
+impl Keyring for TwoKeys {
+    async fn generate_data_key(&self, request: &KeyRequest<'_>) -> Result<DataKey> {
+        self.of(request).generate_data_key(request).await
+    }
+
+    async fn unwrap_data_key(
+        &self,
+        wrapped: &[WrappedKey],
+        request: &KeyRequest<'_>,
+    ) -> Result<SecretKey> {
+        self.of(request).unwrap_data_key(wrapped, request).await
+    }
+}
+
+#[tokio::test]
+async fn a_disabled_key_leaves_what_another_wrapped() {
+    let aws = LocalAws::start().await.unwrap();
+    let arns = [aws.create_key("alias/a"), aws.create_key("alias/others")];
+    let [a, others] = arns.each_ref().map(|arn| KmsKeyring::new(aws.kms(), arn));
+    let cache = CachingKeyring::builder(TwoKeys { a, others }).max_age(Duration::from_secs(300));
+    let cache = cache.build().unwrap();
+    let world =
+        World { cipher: EnvelopeCipher::new(cache.clone()), aws, arn: String::new(), cache };
+    for tenant in ["a", "b", "c"] {
+        world.round_trip(tenant).await.unwrap();
+    }
+    world.aws.kms().disable_key().key_id(&arns[1]).send().await.unwrap();
+    assert!(world.round_trip("d").await.is_err());
+    assert_eq!(world.cache.metrics().held, 2);
+    let calls = world.cache.metrics().calls;
+    assert!(world.round_trip("a").await.is_ok());
+    assert_eq!(world.cache.metrics().calls, calls);
+    assert!(world.round_trip("b").await.is_err());
 }
 
 /// Policies grant by encryption context: what one tenant is denied says nothing about another.
