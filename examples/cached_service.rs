@@ -26,9 +26,9 @@ async fn main() -> waxseal::Result<()> {
     let (mut all, mut most_calls) = (0, 0);
     for second in 1..=6 {
         aws.reset_calls();
-        let (began, mut objects, mut slowest) = (Instant::now(), 0_u64, Duration::ZERO);
+        let (began, mut objects, mut slowest) = (Instant::now(), 0, Duration::ZERO);
         while began.elapsed() < Duration::from_secs(1) {
-            let tenant = ["acme", "globex", "initech"][objects as usize % 3];
+            let tenant = ["acme", "globex", "initech"][objects % 3];
             let context = EncryptionContext::from([("tenant", tenant)]);
             let request = Instant::now();
             let sealed = cipher.seal(b"one order", &context).await?;
@@ -46,7 +46,7 @@ async fn main() -> waxseal::Result<()> {
     }
     println!("{all} objects; {:?}", keyring.metrics());
     // Three tenants, sealing and opening, a new key every 1.5 seconds or so and every 10,000.
-    assert!(all > 1_000 && (most_calls as u64) < all / 6);
+    assert!(all > 1_000 && most_calls < all / 6);
 
     // Whoever disables the key need not wait for max_age: the first refusal takes all with it.
     aws.kms().disable_key().key_id(&arn).send().await.expect("the key is there");
