@@ -26,6 +26,7 @@ use waxseal::async_trait;
 pub(crate) struct Below {
     keys: LocalKeyring,
     calls: AtomicU64,
+    signed_calls: AtomicU64,
     behaviour: Mutex<Behaviour>,
 }
 
@@ -38,12 +39,18 @@ struct Behaviour {
 impl Below {
     pub(crate) fn new() -> Arc<Self> {
         let keys = LocalKeyring::new(KeyFile::generate().unwrap());
-        Arc::new(Self { keys, calls: AtomicU64::new(0), behaviour: Mutex::default() })
+        let (calls, signed_calls) = <(AtomicU64, AtomicU64)>::default();
+        Arc::new(Self { keys, calls, signed_calls, behaviour: Mutex::default() })
     }
 
     /// How often it was asked.
     pub(crate) fn calls(&self) -> u64 {
         self.calls.load(Ordering::SeqCst)
+    }
+
+    /// How often for envelopes that are signed.
+    pub(crate) fn signed_calls(&self) -> u64 {
+        self.signed_calls.load(Ordering::SeqCst)
     }
 
     /// How long it takes from now on.
@@ -69,8 +76,9 @@ impl Below {
         settings(builder).build().unwrap()
     }
 
-    async fn answer(&self) -> Result<()> {
+    async fn answer(&self, request: &KeyRequest<'_>) -> Result<()> {
         self.calls.fetch_add(1, Ordering::SeqCst);
+        self.signed_calls.fetch_add(request.is_signed().into(), Ordering::SeqCst);
         let behaviour = *self.behaviour.lock().unwrap();
         if behaviour.delay.is_zero() {
             tokio::task::yield_now().await;
@@ -84,7 +92,7 @@ impl Below {
 #[async_trait]
 impl Keyring for Below {
     async fn generate_data_key(&self, request: &KeyRequest<'_>) -> Result<DataKey> {
-        self.answer().await?;
+        self.answer(request).await?;
         self.keys.generate_data_key(request).await
     }
 
@@ -93,7 +101,7 @@ impl Keyring for Below {
         wrapped: &[WrappedKey],
         request: &KeyRequest<'_>,
     ) -> Result<SecretKey> {
-        self.answer().await?;
+        self.answer(request).await?;
         self.keys.unwrap_data_key(wrapped, request).await
     }
 }

@@ -87,6 +87,22 @@ async fn a_key_is_replaced_once() {
     assert_eq!(below.calls(), 2);
 }
 
+/// What was to be replaced and is gone is not asked for.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_replaced_after_clearing() {
+    let below = Below::new();
+    let cache = below.cached();
+    for calls in 1..=2 {
+        seal_key(&cache, "acme").await.unwrap();
+        advance(MAX_AGE * 9 / 10).await;
+        seal_key(&cache, "acme").await.unwrap();
+        cache.clear();
+        tokio::task::yield_now().await;
+        tokio::task::yield_now().await;
+        assert_eq!((below.calls(), cache.metrics().held), (calls, 0));
+    }
+}
+
 /// Its call being on its way, a request that comes too late for the old key waits for that one.
 #[tokio::test(start_paused = true)]
 async fn a_late_request_waits_for_the_call_that_is_under_way() {

@@ -53,6 +53,7 @@ async fn only_like_requests_share_a_data_key() {
         assert_eq!(below.calls(), 6 + i as u64);
     }
     assert_eq!(cache.metrics().held, 10);
+    assert_eq!(below.signed_calls(), 2, "the keyring below is told what the key is for");
 }
 
 #[tokio::test]
