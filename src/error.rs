@@ -19,6 +19,7 @@ pub struct Error {
     kind: ErrorKind,
     message: Cow<'static, str>,
     source: Option<BoxError>,
+    unusable_key: Option<Box<str>>,
 }
 
 /// The decisions a caller can take on an [`Error`].
@@ -50,7 +51,7 @@ pub enum ErrorKind {
 impl Error {
     /// Makes an error; for custom [`Keyring`](crate::Keyring)s and [`ReadAt`](crate::ReadAt)s.
     pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, message: message.into(), source: None }
+        Self { kind, message: message.into(), source: None, unusable_key: None }
     }
 
     /// Attaches what caused this error.
@@ -63,6 +64,18 @@ impl Error {
     /// What the caller can do about it.
     pub fn kind(&self) -> ErrorKind {
         self.kind
+    }
+
+    /// Says that nothing wrapped under this key can be unwrapped by anybody for now.
+    #[cfg_attr(not(feature = "kms"), allow(dead_code))]
+    pub(crate) fn with_unusable_key(self, key_id: impl Into<Box<str>>) -> Self {
+        Self { unusable_key: Some(key_id.into()), ..self }
+    }
+
+    /// The wrapping key that is disabled, pending deletion or gone, for caches of what it wrapped.
+    #[allow(dead_code, reason = "for caches")]
+    pub(crate) fn unusable_key(&self) -> Option<&str> {
+        self.unusable_key.as_deref()
     }
 
     /// The one answer to every failed cryptographic check: it may say where, never why.
