@@ -208,6 +208,11 @@ impl WrappedKey {
         &self.ciphertext
     }
 
+    #[cfg(feature = "kms")]
+    fn into_ciphertext(self) -> Vec<u8> {
+        self.ciphertext
+    }
+
     /// Whether a keyring of this kind may try it.
     pub(crate) fn is_for(&self, provider: &str) -> bool {
         self.provider == provider || (self.provider.is_empty() && self.key_id.is_none())

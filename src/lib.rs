@@ -52,4 +52,6 @@ pub use s3::{
     GetObject, GetOptions, ObjectHead, PutObject, PutOptions, PutOutput, S3EncryptionClient,
     S3Object, SseCustomerKey,
 };
+#[cfg(feature = "kms")]
+pub use secret::SecretBytes;
 pub use secret::SecretKey;

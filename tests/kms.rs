@@ -12,6 +12,8 @@ mod regions;
 mod replies;
 #[path = "kms/requests.rs"]
 mod requests;
+#[path = "kms/small.rs"]
+mod small;
 #[path = "kms/world.rs"]
 mod world;
 #[path = "kms/wrapped.rs"]

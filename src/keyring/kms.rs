@@ -4,6 +4,7 @@ mod alias;
 mod arn;
 mod calls;
 mod failure;
+mod small;
 
 use std::sync::Arc;
 

@@ -55,6 +55,7 @@ async fn each_operation_refuses_a_reply_with_another_key() {
     let world = World::start().await;
     let (key, wrapped) = world.generate(&world.arn).await;
     let request = KeyRequest::new(&world.context);
+    let secret = world.keyring(&world.arn).encrypt(b"x", &world.context).await.unwrap();
     let id = world.arn.rsplit('/').next().unwrap();
     let elsewhere = world.arn.replace("us-east-1", "eu-west-1");
     for name in [&*world.arn, id, "alias/orders"] {
@@ -74,6 +75,8 @@ async fn each_operation_refuses_a_reply_with_another_key() {
                 ("Encrypt", keyring.wrap_data_key(&key, &request).await.err()),
                 ("Decrypt", world.unwrap(&keyring, std::slice::from_ref(&wrapped)).await.err()),
                 ("WithoutPlaintext", keyring.generate_wrapped(&world.context).await.err()),
+                ("small Encrypt", keyring.encrypt(b"x", &world.context).await.err()),
+                ("small Decrypt", keyring.decrypt(&secret, &world.context).await.err()),
             ];
             for (operation, error) in errors {
                 let kind = error.map(|e| e.kind());
@@ -83,6 +86,7 @@ async fn each_operation_refuses_a_reply_with_another_key() {
         world.aws.clear_faults();
         let keyring = world.keyring(name);
         world.unwrap(&keyring, std::slice::from_ref(&wrapped)).await.unwrap();
+        keyring.decrypt(&secret, &world.context).await.unwrap();
     }
 }
 

@@ -52,6 +52,8 @@ async fn grant_tokens_go_with_every_call() {
     keyring.generate_data_key(&request).await.unwrap();
     keyring.wrap_data_key(&key, &request).await.unwrap();
     keyring.generate_wrapped(&world.context).await.unwrap();
+    let secret = keyring.encrypt(b"secret", &world.context).await.unwrap();
+    keyring.decrypt(&secret, &world.context).await.unwrap();
     let calls = world.aws.calls();
     for call in &calls {
         let tokens = serde_json::json!(["one", "two"]);
@@ -60,7 +62,15 @@ async fn grant_tokens_go_with_every_call() {
     let operations: Vec<_> = calls.iter().map(|call| &*call.operation).collect();
     assert_eq!(
         operations,
-        ["DescribeKey", "Decrypt", "GenerateDataKey", "Encrypt", "GenerateDataKeyWithoutPlaintext",]
+        [
+            "DescribeKey",
+            "Decrypt",
+            "GenerateDataKey",
+            "Encrypt",
+            "GenerateDataKeyWithoutPlaintext",
+            "Encrypt",
+            "Decrypt",
+        ]
     );
 }
 
@@ -167,7 +177,11 @@ async fn nothing_is_asked_of_kms_for_what_is_refused_anyway() {
     let keyring = KmsKeyring::new(world.aws.kms(), &world.arn);
     for context in [&reserved, &huge] {
         let made = keyring.generate_wrapped(context).await.err();
-        assert_eq!(made.map(|e| e.kind()), Some(ErrorKind::InvalidInput));
+        let encrypted = keyring.encrypt(b"x", context).await.err();
+        let decrypted = keyring.decrypt(&[1; 100], context).await.err();
+        for error in [made, encrypted, decrypted] {
+            assert_eq!(error.map(|e| e.kind()), Some(ErrorKind::InvalidInput));
+        }
     }
     assert_eq!(world.aws.calls().len(), 0);
     cipher.open(&sealed, &world.context).await.unwrap();

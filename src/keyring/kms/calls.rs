@@ -232,7 +232,7 @@ pub(super) fn secret_key(plaintext: &[u8]) -> Result<SecretKey> {
     SecretKey::try_from(plaintext).map_err(|_| malformed_reply("a key that is not of 32 bytes"))
 }
 
-fn malformed_reply(what: &str) -> Error {
+pub(super) fn malformed_reply(what: &str) -> Error {
     Error::new(ErrorKind::Keyring, format!("KMS replied with {what}"))
 }
 
