@@ -16,6 +16,8 @@ use async_trait::async_trait;
 
 pub use key_file::KeyFile;
 #[cfg(feature = "kms")]
+pub use kms::KmsDiscoveryKeyring;
+#[cfg(feature = "kms")]
 pub use kms::KmsKeyring;
 pub use local::LocalKeyring;
 pub use request::KeyRequest;

@@ -42,9 +42,9 @@ pub use context::EncryptionContext;
 pub use envelope::{Binding, Envelope, Format, METADATA_LIMIT, Placement};
 pub use error::{Error, ErrorKind, Result};
 pub use file::{FileSink, FileTransfer, Transferred};
-#[cfg(feature = "kms")]
-pub use keyring::KmsKeyring;
 pub use keyring::{DataKey, KeyFile, KeyRequest, KeyUse, Keyring, LocalKeyring, WrappedKey};
+#[cfg(feature = "kms")]
+pub use keyring::{KmsDiscoveryKeyring, KmsKeyring};
 pub use new_file::NewFile;
 pub use object::{Body, Object, ReadAt};
 #[cfg(feature = "s3")]

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
+#[path = "kms/discovery.rs"]
+mod discovery;
 #[path = "kms/errors.rs"]
 mod errors;
 #[path = "kms/names.rs"]

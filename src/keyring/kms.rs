@@ -3,6 +3,7 @@
 mod alias;
 mod arn;
 mod calls;
+mod discovery;
 mod failure;
 mod small;
 
@@ -28,6 +29,8 @@ use crate::keyring::kms::calls::Calls;
 use crate::keyring::kms::calls::KeyName;
 use crate::keyring::kms::calls::secret_key;
 use crate::secret::SecretKey;
+
+pub use discovery::KmsDiscoveryKeyring;
 
 /// Wraps data keys under one AWS KMS key: GenerateDataKey seals, Decrypt opens.
 ///

@@ -5,9 +5,9 @@ use std::borrow::Cow;
 /// The parts of an ARN of KMS: `arn:partition:kms:region:account:resource`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Arn<'a> {
-    partition: &'a str,
+    pub(super) partition: &'a str,
     pub(super) region: &'a str,
-    account: &'a str,
+    pub(super) account: &'a str,
     /// `key/…` or `alias/…`.
     resource: &'a str,
 }
