@@ -26,10 +26,17 @@ pub struct Error {
 /// A wrapping key that its holder refuses to use.
 #[derive(Debug)]
 pub(crate) struct RefusedKey {
-    /// As wrapped keys name it.
-    pub(crate) key_id: String,
+    /// The last part of its ARN, which the replicas of a multi-Region key have in common.
+    key_id: String,
     /// For every encryption context: it is disabled or gone, not only denied.
     pub(crate) for_all: bool,
+}
+
+impl RefusedKey {
+    /// Whether a wrapped key names it.
+    pub(crate) fn has_id(&self, key_id: &str) -> bool {
+        key_id.rsplit(':').next() == Some(&self.key_id)
+    }
 }
 
 /// The decisions a caller can take on an [`Error`].

@@ -20,6 +20,8 @@ pub use caching::CachingKeyring;
 pub use caching::CachingKeyringBuilder;
 pub use key_file::KeyFile;
 #[cfg(feature = "kms")]
+pub use kms::KmsDiscoveryKeyring;
+#[cfg(feature = "kms")]
 pub use kms::KmsKeyring;
 pub use local::LocalKeyring;
 pub use request::KeyRequest;
@@ -215,6 +217,11 @@ impl WrappedKey {
     /// The wrapped bytes.
     pub fn ciphertext(&self) -> &[u8] {
         &self.ciphertext
+    }
+
+    #[cfg(feature = "kms")]
+    fn into_ciphertext(self) -> Vec<u8> {
+        self.ciphertext
     }
 
     /// Whether a keyring of this kind may try it.

@@ -42,12 +42,12 @@ pub use context::EncryptionContext;
 pub use envelope::{Binding, Envelope, Format, METADATA_LIMIT, Placement};
 pub use error::{Error, ErrorKind, Result};
 pub use file::{FileSink, FileTransfer, Transferred};
-#[cfg(feature = "kms")]
-pub use keyring::KmsKeyring;
 pub use keyring::{
     CacheMetrics, CachingKeyring, CachingKeyringBuilder, DataKey, KeyFile, KeyRequest, KeyUse,
     Keyring, LocalKeyring, WrappedKey,
 };
+#[cfg(feature = "kms")]
+pub use keyring::{KmsDiscoveryKeyring, KmsKeyring};
 pub use new_file::NewFile;
 pub use object::{Body, Object, ReadAt};
 #[cfg(feature = "s3")]
@@ -55,4 +55,6 @@ pub use s3::{
     GetObject, GetOptions, ObjectHead, PutObject, PutOptions, PutOutput, S3EncryptionClient,
     S3Object, SseCustomerKey,
 };
+#[cfg(feature = "kms")]
+pub use secret::SecretBytes;
 pub use secret::SecretKey;

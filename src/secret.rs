@@ -96,6 +96,50 @@ impl TryFrom<&[u8]> for SecretKey {
     }
 }
 
+/// Secret bytes of any length, such as a password that KMS decrypted.
+///
+/// They live on the heap and are overwritten on drop. They can be neither printed, cloned nor
+/// serialised:
+///
+/// ```compile_fail
+/// fn print(secret: &waxseal::SecretBytes) { println!("{secret:?}"); }
+/// ```
+/// ```compile_fail
+/// fn print(secret: &waxseal::SecretBytes) { println!("{secret}"); }
+/// ```
+/// ```compile_fail
+/// fn copy(secret: &waxseal::SecretBytes) -> waxseal::SecretBytes { secret.clone() }
+/// ```
+/// ```compile_fail
+/// fn needs_serialize<T: serde::Serialize>(_: &T) {}
+/// fn serialize(secret: &waxseal::SecretBytes) { needs_serialize(secret); }
+/// ```
+///
+/// The same lines with the bytes that the caller exposes compile, so it is the type that forbids
+/// them:
+///
+/// ```
+/// fn needs_serialize<T: serde::Serialize>(_: &T) {}
+/// fn print(secret: &waxseal::SecretBytes) { println!("{:?}", secret.expose()); }
+/// fn copy(secret: &waxseal::SecretBytes) -> Vec<u8> { secret.expose().to_owned() }
+/// fn serialize(secret: &waxseal::SecretBytes) { needs_serialize(&secret.expose()); }
+/// ```
+#[cfg(feature = "kms")]
+#[expect(missing_debug_implementations, reason = "a secret must not be printed")]
+pub struct SecretBytes(Zeroizing<Vec<u8>>);
+
+#[cfg(feature = "kms")]
+impl SecretBytes {
+    pub(crate) fn new(bytes: Zeroizing<Vec<u8>>) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes. The caller owes them the same care.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 /// `N` secret bytes: message keys, segment keys.
 pub(crate) struct Secret<const N: usize>(Box<[u8; N]>);
 

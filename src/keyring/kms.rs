@@ -1,14 +1,16 @@
 //! Wrapping keys that never leave AWS KMS.
 
+mod alias;
 mod arn;
+mod calls;
+mod discovery;
 mod failure;
+mod small;
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use aws_sdk_kms::Client;
-use aws_sdk_kms::primitives::Blob;
-use aws_sdk_kms::types::DataKeySpec;
-use std::collections::HashMap;
-use zeroize::Zeroizing;
 
 use crate::context::EncryptionContext;
 use crate::error::Error;
@@ -19,149 +21,187 @@ use crate::keyring::DataKey;
 use crate::keyring::KeyRequest;
 use crate::keyring::Keyring;
 use crate::keyring::WrappedKey;
+use crate::keyring::kms::alias::Resolved;
+use crate::keyring::kms::arn::Arn;
 use crate::keyring::kms::arn::may_name;
-use crate::keyring::kms::arn::same_key;
-use crate::keyring::kms::failure::failed;
+use crate::keyring::kms::arn::names_alias;
+use crate::keyring::kms::calls::Calls;
+use crate::keyring::kms::calls::KeyName;
+use crate::keyring::kms::calls::secret_key;
 use crate::secret::SecretKey;
+
+pub use discovery::KmsDiscoveryKeyring;
 
 /// Wraps data keys under one AWS KMS key: GenerateDataKey seals, Decrypt opens.
 ///
-/// The key is named by key id, key ARN, alias name (`alias/…`) or alias ARN. KMS is always told
-/// that name: an id stored with an object is only compared with it, so an object cannot make a
-/// reader use another key. The encryption context goes to KMS as it is, where key policies can
+/// The key is named by key id, key ARN, alias name (`alias/…`) or alias ARN. An ARN stored with an
+/// object is only compared with the configured key, so an object cannot make a reader use another
+/// key, nor ask KMS about it. The encryption context goes to KMS as it is, where key policies can
 /// demand pairs and CloudTrail records them. Retries, timeouts and credentials are the client's.
 ///
-/// An object sealed through an alias names the key the alias pointed to then. Once the alias
-/// points elsewhere, KMS refuses it, which is `Authentication` like any wrong key: open it with a
-/// keyring that names the old key's ARN. A multi-Region key opens in another Region if it is named
-/// by its bare id, `mrk-…`.
+/// # Aliases
+///
+/// Sealing names the alias to KMS, so that a key takes over as soon as the alias points to it.
+/// Opening compares the stored ARN with that of the last key that sealed, or else with what one
+/// DescribeKey says, which needs `kms:DescribeKey` and is kept for the keyring and its clones. What
+/// was sealed before the alias moved names the old key: open it with a keyring of that key's ARN.
+///
+/// # Multi-Region keys
+///
+/// A key whose id begins with `mrk-` stands for all its replicas, whichever of them is named or
+/// sealed: KMS is asked for the one in the Region of the client. Any other key is used in its own
+/// Region only.
 #[derive(Clone, Debug)]
 pub struct KmsKeyring {
-    client: Client,
+    calls: Calls,
     key_id: String,
+    resolved: Arc<Resolved>,
 }
 
 impl KmsKeyring {
     /// A keyring of the KMS key `key_id`, reached through `client`.
     pub fn new(client: Client, key_id: impl Into<String>) -> Self {
-        Self { client, key_id: key_id.into() }
+        Self { calls: Calls::new(client), key_id: key_id.into(), resolved: Arc::default() }
     }
 
-    async fn decrypt(
+    /// The same keyring, whose calls all carry these grant tokens: for a grant so new that KMS has
+    /// not made it known everywhere. KMS takes at most 10.
+    #[must_use]
+    pub fn grant_tokens(self, grant_tokens: impl IntoIterator<Item: Into<String>>) -> Self {
+        let grant_tokens = grant_tokens.into_iter().map(Into::into).collect();
+        Self { calls: self.calls.with_grant_tokens(grant_tokens), ..self }
+    }
+
+    /// Makes a wrapped data key whose plaintext nobody has seen: GenerateDataKeyWithoutPlaintext.
+    ///
+    /// For a party that may make keys but not use them. One that may `kms:Decrypt` gets the key:
+    ///
+    /// ```
+    /// use waxseal::{DataKey, EncryptionContext, KeyRequest, Keyring, KmsKeyring};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let aws = waxseal_testkit::LocalAws::start().await?;
+    /// # aws.create_key("alias/orders");
+    /// # let (maker, reader) = (aws.kms(), aws.kms());
+    /// let context = EncryptionContext::from([("tenant", "acme")]);
+    /// let wrapped = KmsKeyring::new(maker, "alias/orders").generate_wrapped(&context).await?;
+    ///
+    /// let keyring = KmsKeyring::new(reader, "alias/orders");
+    /// let wrapped = vec![wrapped];
+    /// let key = keyring.unwrap_data_key(&wrapped, &KeyRequest::new(&context)).await?;
+    /// let data_key = DataKey::new(key, wrapped);
+    /// # assert_eq!(data_key.wrapped().len(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `KeyAccess` if KMS refuses; `Keyring` if it cannot be asked; `InvalidInput` if `context`
+    /// breaks a limit of [`EncryptionContext`]; `Authentication` if KMS used another key.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing but the key it was making.
+    pub async fn generate_wrapped(&self, context: &EncryptionContext) -> Result<WrappedKey> {
+        context.encode()?;
+        let wrapped = self.calls.generate_without_plaintext(&self.key()?, context).await?;
+        Ok(self.learned(wrapped))
+    }
+
+    /// The configured key, as the Region of the client names it.
+    fn key(&self) -> Result<KeyName<'_>> {
+        let name = match Arn::parse(&self.key_id) {
+            Some(_) => self.calls.here(&self.key_id).ok_or_else(|| self.is_elsewhere())?,
+            None => self.key_id.as_str().into(),
+        };
+        Ok(KeyName::new(name).with_arn(self.resolved.known()))
+    }
+
+    /// The name and ARN of the key to unwrap what `stored` wrapped; `None` if that is not the
+    /// configured key.
+    async fn key_of<'a>(
         &self,
-        wrapped: &WrappedKey,
-        context: &EncryptionContext,
-    ) -> Result<SecretKey> {
-        let mut reply = self
-            .client
-            .decrypt()
-            .key_id(&self.key_id)
-            .ciphertext_blob(Blob::new(wrapped.ciphertext()))
-            .set_encryption_context(pairs(context))
-            .send()
-            .await
-            .map_err(|e| failed(&self.key_id, "Decrypt", e))?;
-        // First of all, so that no path leaves the key in the SDK's memory.
-        let key = take_key(reply.plaintext.take())?;
-        self.check_reply(wrapped.key_id(), reply.key_id())?;
-        Ok(key)
+        own: &KeyName<'a>,
+        stored: &str,
+    ) -> Result<Option<(KeyName<'a>, String)>> {
+        let Some(stored) = self.calls.here(stored).filter(|stored| may_name(own, stored)) else {
+            return Ok(None);
+        };
+        if !names_alias(own) {
+            return Ok(Some((own.clone(), stored.into())));
+        }
+        let arn = self.resolved.arn(&self.calls, own).await?;
+        let is_own = *arn == *stored;
+        Ok(is_own.then(|| (KeyName::new(arn.to_string()), arn.to_string())))
     }
 
-    /// The key that KMS says it used must be the configured one and the one that was asked for.
-    fn check_reply(&self, asked: Option<&str>, replied: Option<&str>) -> Result<()> {
-        let honest = replied.is_some_and(|replied| {
-            may_name(&self.key_id, replied) && asked.is_none_or(|asked| same_key(asked, replied))
-        });
-        if honest {
-            return Ok(());
-        }
-        Err(Error::authentication(format!(
-            "KMS used the key {}, asked for was {}",
-            replied.unwrap_or("(none)"),
-            asked.unwrap_or(&self.key_id)
-        )))
+    /// Remembers which key the configured name means.
+    fn learned(&self, wrapped: WrappedKey) -> WrappedKey {
+        self.resolved.learn(wrapped.key_id().unwrap_or_default());
+        wrapped
+    }
+
+    fn is_elsewhere(&self) -> Error {
+        let text = format!(
+            "{} is not in {:?}, the Region of the KMS client: use a client of its Region",
+            self.key_id,
+            self.calls.region()
+        );
+        Error::new(ErrorKind::KeyAccess, text)
     }
 }
 
 #[async_trait]
 impl Keyring for KmsKeyring {
     async fn generate_data_key(&self, request: &KeyRequest<'_>) -> Result<DataKey> {
-        let mut reply = self
-            .client
-            .generate_data_key()
-            .key_id(&self.key_id)
-            .key_spec(DataKeySpec::Aes256)
-            .set_encryption_context(pairs(request.context()))
-            .send()
-            .await
-            .map_err(|e| failed(&self.key_id, "GenerateDataKey", e))?;
-        let key = take_key(reply.plaintext.take())?;
-        self.check_reply(None, reply.key_id())?;
-        let blob = reply.ciphertext_blob.take().map(Blob::into_inner).unwrap_or_default();
-        let key_id = reply.key_id.take().unwrap_or_default();
-        let wrapped = WrappedKey::new(PROVIDER, key_id, blob)
-            .map_err(|e| malformed_reply("a key that cannot be stored").with_source(e))?;
-        Ok(DataKey::new(key, vec![wrapped]))
+        let key = self.key()?;
+        let (key, wrapped) = self.calls.generate_data_key(&key, request.context()).await?;
+        Ok(DataKey::new(key, vec![self.learned(wrapped)]))
     }
 
+    /// Wraps by Encrypt: the data key goes to KMS in the request.
+    async fn wrap_data_key(
+        &self,
+        key: &SecretKey,
+        request: &KeyRequest<'_>,
+    ) -> Result<Vec<WrappedKey>> {
+        let own = self.key()?;
+        let wrapped = self.calls.encrypt(&own, key.expose(), request.context()).await?;
+        Ok(vec![self.learned(wrapped)])
+    }
+
+    /// Asks KMS at most once for each of `wrapped` that names the configured key, or no key.
     async fn unwrap_data_key(
         &self,
         wrapped: &[WrappedKey],
         request: &KeyRequest<'_>,
     ) -> Result<SecretKey> {
+        let own = self.key()?;
         let mut refused = None;
         for wrapped in wrapped.iter().filter(|w| w.is_for(PROVIDER)) {
-            if !wrapped.key_id().is_none_or(|stored| may_name(&self.key_id, stored)) {
-                continue;
-            }
-            if wrapped.ciphertext().len() > MAX_KMS_CIPHERTEXT {
-                refused = Some(keyring::unwrap_failed());
-                continue;
-            }
-            match self.decrypt(wrapped, request.context()).await {
+            let (key, expected) = match wrapped.key_id() {
+                Some(stored) => match self.key_of(&own, stored).await? {
+                    Some((key, arn)) => (key, Some(arn)),
+                    None => continue,
+                },
+                None => (own.clone(), None),
+            };
+            let (expected, ciphertext) = (expected.as_deref(), wrapped.ciphertext());
+            match self.calls.decrypt(&key, expected, ciphertext, request.context()).await {
                 // Another wrapped key may still be good; anything else would only repeat itself.
                 Err(e) if e.kind() == ErrorKind::Authentication => refused = Some(e),
-                done => return done,
+                done => return secret_key(&done?),
             }
         }
         Err(refused.unwrap_or_else(|| {
-            keyring::no_matching_key(&format!("{PROVIDER} {}", self.key_id), wrapped)
+            let own = own.with_arn(self.resolved.known());
+            let configured = format!("{PROVIDER} {own} in {}", self.calls.region());
+            keyring::no_matching_key(&configured, wrapped)
         }))
     }
 }
 
-/// Takes the key out of the reply into memory that is wiped, and wipes the reply's.
-fn take_key(plaintext: Option<Blob>) -> Result<SecretKey> {
-    let bytes = Zeroizing::new(plaintext.map(Blob::into_inner).unwrap_or_default());
-    if bytes.iter().all(|&b| b == 0) {
-        return Err(malformed_reply("no key"));
-    }
-    SecretKey::try_from(&bytes[..]).map_err(|_| malformed_reply("a key that is not of 32 bytes"))
-}
-
-fn malformed_reply(what: &str) -> Error {
-    Error::new(ErrorKind::Keyring, format!("KMS replied with {what}"))
-}
-
-fn pairs(context: &EncryptionContext) -> Option<HashMap<String, String>> {
-    let own = |(k, v): (&str, &str)| (k.to_owned(), v.to_owned());
-    (!context.is_empty()).then(|| context.iter().map(own).collect())
-}
-
 /// Names this kind of keyring in envelopes.
 pub(super) const PROVIDER: &str = "aws-kms";
-/// Most bytes of a ciphertext that KMS takes.
-const MAX_KMS_CIPHERTEXT: usize = 6144;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_reply_must_hold_32_bytes_that_are_not_all_zero() {
-        assert!(take_key(Some(Blob::new([1; 32]))).is_ok());
-        for bad in [None, Some(vec![]), Some(vec![0; 32]), Some(vec![1; 31]), Some(vec![1; 64])] {
-            assert!(take_key(bad.map(Blob::new)).is_err());
-        }
-    }
-}

@@ -50,7 +50,7 @@ impl World {
 
 #[tokio::test]
 async fn a_disabled_key_takes_all_that_it_wrapped_with_it() {
-    for name in ["ARN"] {
+    for name in ["ARN", "alias/orders", "arn:aws:kms:us-east-1:111122223333:alias/orders"] {
         let world = World::start(name).await;
         world.aws.kms().disable_key().key_id(&world.arn).send().await.unwrap();
         assert!(world.round_trip("a").await.is_ok(), "nothing has asked KMS since");

@@ -13,8 +13,8 @@ pub(crate) struct World {
     pub(crate) s3: aws_sdk_s3::Client,
     pub(crate) key_arn: String,
     pub(crate) bucket: String,
-    /// Keeps the servers running.
-    _servers: Option<(LocalAws, Option<waxseal_testkit::Server>)>,
+    /// Ours, which run as long as this; `None` for moto.
+    servers: Option<(LocalAws, Option<waxseal_testkit::Server>)>,
 }
 
 impl World {
@@ -25,6 +25,16 @@ impl World {
     /// Parts of 5 MiB, the least that S3 takes.
     pub(crate) fn client(&self) -> S3EncryptionClient {
         S3EncryptionClient::new(self.s3.clone(), self.cipher()).part_len(0)
+    }
+
+    /// Our own server; `None` if it is moto.
+    pub(crate) fn aws(&self) -> Option<&LocalAws> {
+        self.servers.as_ref().map(|(aws, _)| aws)
+    }
+
+    /// The key, as every server takes it: moto changes no key that is named by its ARN.
+    pub(crate) fn key_id(&self) -> &str {
+        self.key_arn.rsplit('/').next().unwrap()
     }
 
     pub(crate) fn context(&self) -> EncryptionContext {
@@ -106,6 +116,6 @@ impl World {
         // A server may be shared by tests: the key's id makes the bucket this test's own.
         let bucket = format!("b-{}", key_arn.rsplit('/').next().unwrap());
         s3.create_bucket().bucket(&bucket).send().await.unwrap();
-        Self { kms, s3, key_arn, bucket, _servers: servers }
+        Self { kms, s3, key_arn, bucket, servers }
     }
 }

@@ -233,7 +233,7 @@ impl Entries {
         if let Some(refused) = error.refused_key() {
             self.wipe_where(|other, live| {
                 let wrapped = live.data_key.wrapped();
-                wrapped.iter().any(|wrapped| wrapped.key_id() == Some(&refused.key_id))
+                wrapped.iter().any(|wrapped| wrapped.key_id().is_some_and(|id| refused.has_id(id)))
                     && (refused.for_all || other.context == key.context)
             });
         }
