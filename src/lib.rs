@@ -27,6 +27,7 @@ mod envelope;
 mod error;
 mod file;
 pub mod floe;
+mod key_name;
 mod keyring;
 mod new_file;
 mod object;
@@ -35,6 +36,7 @@ mod positional;
 #[cfg(feature = "s3")]
 mod s3;
 mod secret;
+mod signing;
 
 pub use async_trait::async_trait;
 pub use cipher::{EnvelopeCipher, ReadPolicy};
@@ -42,9 +44,9 @@ pub use context::EncryptionContext;
 pub use envelope::{Binding, Envelope, Format, METADATA_LIMIT, Placement};
 pub use error::{Error, ErrorKind, Result};
 pub use file::{FileSink, FileTransfer, Transferred};
-#[cfg(feature = "kms")]
-pub use keyring::KmsKeyring;
 pub use keyring::{DataKey, KeyFile, KeyRequest, KeyUse, Keyring, LocalKeyring, WrappedKey};
+#[cfg(feature = "kms")]
+pub use keyring::{KmsKeyring, KmsSigningKey};
 pub use new_file::NewFile;
 pub use object::{Body, Object, ReadAt};
 #[cfg(feature = "s3")]
@@ -53,3 +55,4 @@ pub use s3::{
     S3Object, SseCustomerKey,
 };
 pub use secret::SecretKey;
+pub use signing::{Signature, SigningKey};

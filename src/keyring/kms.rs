@@ -2,6 +2,7 @@
 
 mod arn;
 mod failure;
+mod signing;
 
 use async_trait::async_trait;
 use aws_sdk_kms::Client;
@@ -9,6 +10,8 @@ use aws_sdk_kms::primitives::Blob;
 use aws_sdk_kms::types::DataKeySpec;
 use std::collections::HashMap;
 use zeroize::Zeroizing;
+
+pub use signing::KmsSigningKey;
 
 use crate::context::EncryptionContext;
 use crate::error::Error;

@@ -42,7 +42,9 @@ fn classify(code: &str) -> (ErrorKind, &'static str) {
             (KeyAccess, "; if the key is pending deletion, cancel the deletion and enable it")
         }
         "NotFoundException" => (KeyAccess, "; check key, Region and account"),
-        "InvalidKeyUsageException" => (KeyAccess, "; use a symmetric encryption key"),
+        "InvalidKeyUsageException" => {
+            (KeyAccess, "; use a symmetric encryption key, or to sign one of ECC_NIST_P384")
+        }
         "InvalidGrantTokenException" | "InvalidArnException" | "ValidationException" => {
             (KeyAccess, "; check the name of the key")
         }
