@@ -3,6 +3,7 @@
 #[cfg(feature = "s3")]
 mod file_segments;
 mod policy;
+mod signed;
 mod stored;
 
 use std::fmt;
@@ -36,6 +37,7 @@ use crate::object::Object;
 use crate::object::Opening;
 use crate::object::ReadAt;
 use crate::secret::SecretKey;
+use crate::signing::SigningKey;
 
 /// Seals and opens objects under the wrapping keys of a [`Keyring`].
 ///
@@ -68,6 +70,10 @@ pub struct EnvelopeCipher {
     segment_len: u32,
     binding: Binding,
     policy: ReadPolicy,
+    /// Signs what is sealed.
+    signing_key: Option<Arc<dyn SigningKey>>,
+    /// Has to have signed what is opened.
+    demanded_key: Option<Arc<dyn SigningKey>>,
 }
 
 impl EnvelopeCipher {
@@ -79,6 +85,8 @@ impl EnvelopeCipher {
             segment_len: DEFAULT_SEGMENT_LEN,
             binding: Binding::None,
             policy: ReadPolicy::default(),
+            signing_key: None,
+            demanded_key: None,
         }
     }
 
@@ -115,7 +123,7 @@ impl EnvelopeCipher {
     /// # Errors
     ///
     /// `InvalidInput` if context, segment length, format or binding do not allow it; `KeyAccess`
-    /// or `Keyring` if the keyring gives no data key.
+    /// or `Keyring` if the keyring gives no data key or the signing key no signature.
     ///
     /// # Cancel safety
     ///
@@ -131,8 +139,9 @@ impl EnvelopeCipher {
     /// # Errors
     ///
     /// `Format` if they are not a sealed object that policy and binding accept; `Authentication` if
-    /// they were altered or cut, or sealed under another key or context; `KeyAccess` or `Keyring` if
-    /// the keyring does not unwrap the data key.
+    /// they were altered or cut, sealed under another key or context, or not signed as demanded;
+    /// `KeyAccess` or `Keyring` if the keyring does not unwrap the data key or the demanded signing
+    /// key cannot verify.
     ///
     /// # Cancel safety
     ///
@@ -285,7 +294,8 @@ impl EnvelopeCipher {
         location: Option<Location<'_>>,
     ) -> Result<(Envelope, floe::Encryptor)> {
         let (envelope, key, aad) = self.new_key(plain_len, context, location).await?;
-        Ok((envelope, floe::Encryptor::new(&key, &aad, self.segment_len)?))
+        let encryptor = floe::Encryptor::new(&key, &aad, self.segment_len)?;
+        Ok((self.signed(envelope, &aad, *encryptor.header()).await?, encryptor))
     }
 
     /// Begins a FLOE object of `plain_len` bytes, sealed on several threads: what encrypts it, and
@@ -308,10 +318,12 @@ impl EnvelopeCipher {
     ) -> Result<(Envelope, floe::ParallelEncryptor)> {
         let (envelope, key, aad) = self.new_key(Some(plain_len), context, location).await?;
         let layout = floe::Layout::of_plaintext(self.segment_len, plain_len)?;
-        Ok((envelope, floe::ParallelEncryptor::new(&key, &aad, layout)?))
+        let encryptor = floe::ParallelEncryptor::new(&key, &aad, layout)?;
+        Ok((self.signed(envelope, &aad, *encryptor.header()).await?, encryptor))
     }
 
-    /// A data key for a FLOE object, with its AAD and the envelope without the header copy.
+    /// A data key for a FLOE object, with its AAD and the envelope, which has neither header copy
+    /// nor signature yet.
     async fn new_key(
         &self,
         plain_len: Option<u64>,
@@ -329,7 +341,7 @@ impl EnvelopeCipher {
             _ => e,
         })?;
         let request = KeyRequest::new(context).with_key_use(self.format.key_use());
-        let request = request.with_plain_len(plain_len);
+        let request = request.with_plain_len(plain_len).with_signed(self.signing_key.is_some());
         let (key, wrapped) = self.keyring.generate_data_key(&request).await?.into_parts();
         Ok((Envelope::floe(&self.binding, context.clone(), None, wrapped), key, aad))
     }
@@ -342,30 +354,41 @@ impl EnvelopeCipher {
         context: &EncryptionContext,
     ) -> Result<floe::Decryptor> {
         self.policy.check_segment_len(header.segment_len())?;
-        let (key, aad) = self.unlock(envelope, context, None).await?;
+        let (key, aad) = self.unlock(envelope, header, context, None).await?;
         floe::Decryptor::new(&key, &aad, header)
     }
 
-    /// The data key and AAD of a FLOE object.
+    /// The data key and AAD of a FLOE object, whose body must be opened under this very header.
     async fn unlock(
         &self,
         envelope: &Envelope,
+        header: &floe::Header,
         context: &EncryptionContext,
         location: Option<Location<'_>>,
     ) -> Result<(SecretKey, Vec<u8>)> {
         let aad = envelope.aad(&self.binding, location)?;
-        Ok((self.unwrap(envelope, context).await?, aad))
+        let key = self.unwrap(envelope, Some((&aad, header)), context).await?;
+        Ok((key, aad))
     }
 
-    /// Checks everything that needs no key, then asks the keyring for it.
-    async fn unwrap(&self, envelope: &Envelope, given: &EncryptionContext) -> Result<SecretKey> {
+    /// Checks everything that needs no data key, then asks the keyring for it.
+    ///
+    /// `body`: AAD and header of a FLOE body, for the signature.
+    async fn unwrap(
+        &self,
+        envelope: &Envelope,
+        body: Option<(&[u8], &floe::Header)>,
+        given: &EncryptionContext,
+    ) -> Result<SecretKey> {
         self.policy.check(envelope, given)?;
         if self.binding != Binding::None && !envelope.is_bound_as(&self.binding) {
             return Err(Error::format("the object is not bound as this cipher demands"));
         }
+        self.check_signature(envelope, body).await?;
         // The one-shot layout stores no context: what the caller gives is all there is.
         let context = envelope.context().unwrap_or(given);
         let request = KeyRequest::new(context).with_key_use(envelope.format().key_use());
+        let request = request.with_signed(self.demanded_key.is_some());
         self.keyring.unwrap_data_key(envelope.wrapped_keys(), &request).await
     }
 }
@@ -376,6 +399,8 @@ impl fmt::Debug for EnvelopeCipher {
             .field("keyring", &self.keyring)
             .field("format", &self.format)
             .field("segment_len", &self.segment_len)
+            .field("signing_key", &self.signing_key)
+            .field("demanded_key", &self.demanded_key)
             .finish_non_exhaustive()
     }
 }

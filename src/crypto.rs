@@ -59,6 +59,7 @@ trait Backend {
     /// HMAC of the parts, joined. `out` is as long as the hash.
     fn hmac(hash: Hash, key: &[u8], parts: &[&[u8]], out: &mut [u8]) -> Result<(), Failed>;
     fn hkdf_expand(hash: Hash, prk: &[u8], info: &[&[u8]], out: &mut [u8]) -> Result<(), Failed>;
+    fn sha384(parts: &[&[u8]]) -> Result<[u8; 48], Failed>;
     /// `a == b` in time that depends on the lengths only.
     fn equal(a: &[u8], b: &[u8]) -> bool;
     fn fill_random(out: &mut [u8]) -> Result<(), Failed>;
@@ -235,6 +236,11 @@ impl Aead {
 /// HKDF-Expand (RFC 5869, section 2.3), `info` given in parts.
 pub(crate) fn hkdf_expand(hash: Hash, prk: &[u8], info: &[&[u8]], out: &mut [u8]) -> Result<()> {
     Active::hkdf_expand(hash, prk, info, out).map_err(|Failed| internal())
+}
+
+/// SHA-384 of the parts, joined.
+pub(crate) fn sha384(parts: &[&[u8]]) -> Result<[u8; 48]> {
+    Active::sha384(parts).map_err(|Failed| internal())
 }
 
 /// Whether two byte strings are equal, in time that does not depend on where they differ.

@@ -1,9 +1,9 @@
-//! What stands beside a body: format, wrapped keys, encryption context, header copy.
+//! What stands beside a body: format, wrapped keys, encryption context, signature, header copy.
 //!
 //! Parsed strictly and written in one way only: a decoded envelope is encoded again and must give
 //! the same text, so there is exactly one spelling of each. Nothing read here is believed before
 //! the keys derived with it have verified something; the wrapped keys are authenticated by
-//! whoever wrapped them, the rest by the FLOE header.
+//! whoever wrapped them, a signature by the key a reader demands, the rest by the FLOE header.
 //!
 //! Source: `docs/format.md`, sections 3 to 5.
 
@@ -25,6 +25,7 @@ use crate::error::Result;
 use crate::floe;
 use crate::keyring::KeyUse;
 use crate::keyring::WrappedKey;
+use crate::signing::Signature;
 
 /// The body formats that are read and written.
 #[non_exhaustive]
@@ -75,6 +76,7 @@ enum Content {
     Floe {
         binding: binding::Mode,
         context: EncryptionContext,
+        signature: Option<Signature>,
         /// The copy in metadata; inline, the header follows and is read from the body.
         header: Option<floe::Header>,
     },
@@ -116,18 +118,24 @@ impl Envelope {
         header: Option<floe::Header>,
         wrapped_keys: Arc<[WrappedKey]>,
     ) -> Self {
-        Self { content: Content::Floe { binding: binding.mode(), context, header }, wrapped_keys }
+        let (binding, signature) = (binding.mode(), None);
+        Self { content: Content::Floe { binding, context, signature, header }, wrapped_keys }
     }
 
     /// The same with the copy of the header that metadata holds.
-    pub(crate) fn with_header(self, header: floe::Header) -> Self {
-        let content = match self.content {
-            Content::Floe { binding, context, .. } => {
-                Content::Floe { binding, context, header: Some(header) }
-            }
-            Content::OneShot => Content::OneShot,
-        };
-        Self { content, ..self }
+    pub(crate) fn with_header(mut self, copy: floe::Header) -> Self {
+        if let Content::Floe { header, .. } = &mut self.content {
+            *header = Some(copy);
+        }
+        self
+    }
+
+    /// The same, signed.
+    pub(crate) fn with_signature(mut self, made: Signature) -> Self {
+        if let Content::Floe { signature, .. } = &mut self.content {
+            *signature = Some(made);
+        }
+        self
     }
 
     pub(crate) fn one_shot(wrapped_key: WrappedKey) -> Self {
@@ -162,6 +170,17 @@ impl Envelope {
     pub fn header(&self) -> Option<&floe::Header> {
         match &self.content {
             Content::Floe { header, .. } => header.as_ref(),
+            Content::OneShot => None,
+        }
+    }
+
+    /// The signature of the one who sealed the object, if there is one.
+    ///
+    /// Anybody can have put it there: only opening with
+    /// [`EnvelopeCipher::demand_signature`](crate::EnvelopeCipher::demand_signature) verifies it.
+    pub fn signature(&self) -> Option<&Signature> {
+        match &self.content {
+            Content::Floe { signature, .. } => signature.as_ref(),
             Content::OneShot => None,
         }
     }

@@ -23,6 +23,8 @@ pub use key_file::KeyFile;
 pub use kms::KmsDiscoveryKeyring;
 #[cfg(feature = "kms")]
 pub use kms::KmsKeyring;
+#[cfg(feature = "kms")]
+pub use kms::KmsSigningKey;
 pub use local::LocalKeyring;
 pub use request::KeyRequest;
 pub use request::KeyUse;
@@ -30,6 +32,7 @@ pub use request::KeyUse;
 use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::error::Result;
+use crate::key_name;
 use crate::secret::SecretKey;
 
 /// Generates data keys and unwraps them.
@@ -179,13 +182,7 @@ impl WrappedKey {
         ciphertext: impl Into<Vec<u8>>,
     ) -> Result<Self> {
         let (provider, key_id) = (provider.into(), key_id.into());
-        let lower = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-        if !(1..=32).contains(&provider.len()) || !provider.bytes().all(lower) {
-            return Err(Error::invalid_input(format!("{provider:?} cannot name a keyring")));
-        }
-        if !(1..=2048).contains(&key_id.len()) || !key_id.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(Error::invalid_input(format!("{key_id:?} cannot name a wrapping key")));
-        }
+        key_name::check(&provider, &key_id)?;
         Ok(Self { key_id: Some(key_id), ..Self::anonymous(provider, ciphertext)? })
     }
 

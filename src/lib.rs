@@ -27,6 +27,7 @@ mod envelope;
 mod error;
 mod file;
 pub mod floe;
+mod key_name;
 mod keyring;
 mod new_file;
 mod object;
@@ -35,6 +36,7 @@ mod positional;
 #[cfg(feature = "s3")]
 mod s3;
 mod secret;
+mod signing;
 
 pub use async_trait::async_trait;
 pub use cipher::{EnvelopeCipher, ReadPolicy};
@@ -47,7 +49,7 @@ pub use keyring::{
     Keyring, LocalKeyring, WrappedKey,
 };
 #[cfg(feature = "kms")]
-pub use keyring::{KmsDiscoveryKeyring, KmsKeyring};
+pub use keyring::{KmsDiscoveryKeyring, KmsKeyring, KmsSigningKey};
 pub use new_file::NewFile;
 pub use object::{Body, Object, ReadAt};
 #[cfg(feature = "s3")]
@@ -58,3 +60,4 @@ pub use s3::{
 #[cfg(feature = "kms")]
 pub use secret::SecretBytes;
 pub use secret::SecretKey;
+pub use signing::{Signature, SigningKey};

@@ -16,9 +16,10 @@ use std::path::PathBuf;
 /// backend takes keys.
 const LAYERS: &[&[&str]] = &[
     &["error"],
-    &["context", "aws", "new_file", "positional"],
+    &["context", "aws", "key_name", "new_file", "positional"],
     &["secret", "crypto"],
     &["floe", "oneshot"],
+    &["signing"],
     &["keyring"],
     &["envelope"],
     &["object"],

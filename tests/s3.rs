@@ -56,6 +56,7 @@ in_every_world! {
         a_copy_opens_unless_bound,
         the_envelope_can_be_inline,
         the_one_shot_layout_is_the_guides,
+        what_the_demanded_key_did_not_sign_is_refused,
         what_is_not_sealed_is_refused,
         deleting_is_deleting,
     }

@@ -177,6 +177,20 @@ const REMEDIES: &[(&str, &str)] = &[
     ("5 GiB that S3 copies", "copy it through here: `waxseal cp FROM - | waxseal cp - TO`"),
     ("Placement::Inline", "use --placement inline, or fewer --context and --metadata pairs"),
     ("segment length could not be read back", "choose a --segment-size from 4KiB to 16MiB"),
+    ("layout has no place for a signature", "leave out --sign, or --format one-shot"),
+    (
+        "is not signed, as this reader",
+        "nobody can tell who sealed it: take a copy that is signed, or seal it anew with --sign",
+    ),
+    (
+        "and this reader demands",
+        "name the key of those you trust as --signed-by; `waxseal inspect` shows who says to have \
+         signed it",
+    ),
+    (
+        "by the key this reader demands",
+        "it was altered, or signed by somebody else: restore it from a copy",
+    ),
     ("one-shot layout keeps its key", "leave out --binding and --placement inline"),
     ("are outside the", "choose a range within the object; -N.. reads the last N bytes"),
     ("NoSuchBucket", "check the bucket's name, --region and --endpoint-url"),

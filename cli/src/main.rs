@@ -1,7 +1,8 @@
 //! The `waxseal` command: seals and opens files and S3 objects.
 //!
 //! Each subcommand reads its arguments, opens its ends and makes one call of the library. Read in
-//! this order: `args`, `commands`, `keys`, `aws`, `input`, `output`, `exit`, `signals`.
+//! this order: `args`, `commands`, `keys`, `signing`, `aws`, `input`, `output`, `exit`,
+//! `signals`.
 
 mod args;
 mod aws;
@@ -13,6 +14,7 @@ mod output;
 mod place;
 mod progress;
 mod signals;
+mod signing;
 
 use std::process::ExitCode;
 

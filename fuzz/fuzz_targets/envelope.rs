@@ -2,7 +2,8 @@
 //!
 //! Run with `-malloc_limit_mb=64`. Inline, what a prefix says, more bytes never change, and an
 //! altered envelope is refused or another envelope. In metadata likewise, and the body it came
-//! with opens as what was sealed, or not at all.
+//! with opens as what was sealed, or not at all; where a signature is demanded, only with all that
+//! is signed as it was.
 
 #![no_main]
 
@@ -10,10 +11,12 @@ use arbitrary::Arbitrary;
 use futures_executor::block_on;
 use libfuzzer_sys::fuzz_target;
 use waxseal::Envelope;
+use waxseal::EnvelopeCipher;
 use waxseal::ErrorKind;
 use waxseal_fuzz::Edit;
 use waxseal_fuzz::Layout;
 use waxseal_fuzz::Sample;
+use waxseal_fuzz::Signer;
 use waxseal_fuzz::cipher;
 use waxseal_fuzz::context;
 use waxseal_fuzz::edited;
@@ -35,6 +38,7 @@ enum Name<'a> {
     Binding,
     Context,
     Key(u8),
+    Signature,
     Header,
     OneShot,
     Foreign,
@@ -128,12 +132,26 @@ fn edited_metadata(layout: Layout, sample: &Sample, changes: &[Change<'_>]) {
     // The one-shot layout takes hex in either case.
     assert!(same == (envelope == original) || layout == Layout::OneShot);
 
-    let cipher = cipher();
     let context = context();
-    let opened = cipher.open_with_metadata(pairs(), sample.stored.clone(), &context);
-    match block_on(async { opened.await?.into_stream().collect().await }) {
+    let open = |cipher: EnvelopeCipher| {
+        block_on(async {
+            let opened = cipher.open_with_metadata(pairs(), sample.stored.clone(), &context);
+            opened.await?.into_stream().collect().await
+        })
+    };
+    match open(cipher()) {
         Ok(plain) => assert_eq!(plain, sample.plain),
         Err(_) => assert!(!same),
+    }
+    match open(cipher().demand_signature(Signer)) {
+        Ok(plain) => {
+            assert_eq!(plain, sample.plain);
+            assert_eq!(envelope.signature(), original.signature());
+            assert_eq!(envelope.context(), original.context());
+            assert_eq!(envelope.binding_name(), original.binding_name());
+            assert_eq!(envelope.header(), original.header());
+        }
+        Err(_) => assert!(!same || layout == Layout::OneShot),
     }
 }
 
@@ -146,6 +164,7 @@ impl Name<'_> {
             Self::Binding => "waxseal-binding".to_owned(),
             Self::Context => "waxseal-context".to_owned(),
             Self::Key(number) => format!("waxseal-key-{number}"),
+            Self::Signature => "waxseal-signature".to_owned(),
             Self::Header => "waxseal-header".to_owned(),
             Self::OneShot => "x-amz-key".to_owned(),
             Self::Foreign => "x-amz-iv".to_owned(),

@@ -11,11 +11,16 @@ use bytes::Bytes;
 use futures_executor::block_on;
 use waxseal::EncryptionContext;
 use waxseal::EnvelopeCipher;
+use waxseal::Error;
+use waxseal::ErrorKind;
 use waxseal::Format;
 use waxseal::KeyFile;
 use waxseal::LocalKeyring;
 use waxseal::ReadPolicy;
 use waxseal::SecretKey;
+use waxseal::Signature;
+use waxseal::SigningKey;
+use waxseal::async_trait;
 use waxseal::floe::HEADER_LEN;
 
 /// How an object is sealed and stored.
@@ -68,7 +73,7 @@ impl Sample {
 
     fn seal(layout: Layout, plain: Vec<u8>) -> Self {
         let cipher = match layout {
-            Layout::Inline | Layout::Metadata => cipher(),
+            Layout::Inline | Layout::Metadata => cipher().sign_with(Signer),
             Layout::OneShot => cipher().format(Format::OneShot),
         };
         let (metadata, stored) = if layout == Layout::Inline {
@@ -177,6 +182,22 @@ pub fn cipher() -> EnvelopeCipher {
     EnvelopeCipher::new(LocalKeyring::new(keys))
         .segment_len(SEGMENT_LEN)
         .read_policy(ReadPolicy::default().segment_lens(33..=16 << 20))
+}
+
+/// Signs FLOE samples, with what anybody could compute but no edit will.
+#[derive(Debug)]
+pub struct Signer;
+
+#[async_trait]
+impl SigningKey for Signer {
+    async fn sign(&self, digest: &[u8; 48]) -> waxseal::Result<Signature> {
+        Signature::new("fuzz", "signer", *digest)
+    }
+
+    async fn verify(&self, digest: &[u8; 48], signature: &Signature) -> waxseal::Result<()> {
+        let refused = || Error::new(ErrorKind::Authentication, "not signed");
+        (*signature == self.sign(digest).await?).then_some(()).ok_or_else(refused)
+    }
 }
 
 /// The encryption context of every sample.

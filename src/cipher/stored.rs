@@ -168,7 +168,7 @@ impl EnvelopeCipher {
     ) -> Result<floe::RandomAccess> {
         self.policy.check_segment_len(header.segment_len())?;
         let layout = object::layout(header, header_at, sealed_len)?;
-        let (key, aad) = self.unlock(envelope, context, location).await?;
+        let (key, aad) = self.unlock(envelope, header, context, location).await?;
         let body_at = header_at + FLOE_HEADER_LEN;
         let Range { start, end } = layout.final_segment();
         let last = object::read_exactly(source, body_at + start..body_at + end).await?;
@@ -186,6 +186,9 @@ impl EnvelopeCipher {
             return Err(Error::invalid_input(
                 "the one-shot layout keeps its key in metadata and cannot be bound to a place",
             ));
+        }
+        if self.signing_key.is_some() {
+            return Err(Error::invalid_input("the one-shot layout has no place for a signature"));
         }
         let mut plain = BytesMut::new();
         let mut body = body;
@@ -211,7 +214,7 @@ impl EnvelopeCipher {
         context: &EncryptionContext,
     ) -> Result<Object> {
         self.policy.check_one_shot_len(sealed_len)?;
-        let key = self.unwrap(envelope, context).await?;
+        let key = self.unwrap(envelope, None, context).await?;
         let sealed = object::read_exactly(&source, 0..sealed_len).await?;
         let mut sealed = BytesMut::from(sealed);
         let plain_len = oneshot::open(&key, &mut sealed)?.len();

@@ -6,6 +6,7 @@ use aws_lc_rs::aead::Aad;
 use aws_lc_rs::aead::LessSafeKey;
 use aws_lc_rs::aead::UnboundKey;
 use aws_lc_rs::constant_time;
+use aws_lc_rs::digest;
 use aws_lc_rs::hkdf;
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand;
@@ -141,6 +142,12 @@ impl Backend for AwsLc {
         let prk = hkdf::Prk::new_less_safe(algorithm, prk);
         let okm = prk.expand(info, OutputLen(out.len())).map_err(|_| Failed)?;
         okm.fill(out).map_err(|_| Failed)
+    }
+
+    fn sha384(parts: &[&[u8]]) -> Result<[u8; 48], Failed> {
+        let mut context = digest::Context::new(&digest::SHA384);
+        parts.iter().for_each(|part| context.update(part));
+        context.finish().as_ref().try_into().map_err(|_| Failed)
     }
 
     fn equal(a: &[u8], b: &[u8]) -> bool {

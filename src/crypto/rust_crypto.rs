@@ -10,6 +10,7 @@ use aes_gcm::aead::inout::InOutBuf;
 use hkdf::Hkdf;
 use hmac::Hmac;
 use hmac::Mac;
+use sha2::Digest as _;
 use sha2::Sha256;
 use sha2::Sha384;
 use sha2::Sha512;
@@ -113,6 +114,11 @@ impl Backend for RustCrypto {
             Hash::Sha512 => Hkdf::<Sha512>::from_prk(prk).map(|k| k.expand_multi_info(info, out)),
         };
         expanded.map_err(|_| Failed)?.map_err(|_| Failed)
+    }
+
+    fn sha384(parts: &[&[u8]]) -> Result<[u8; 48], Failed> {
+        let hash = parts.iter().fold(Sha384::new(), Sha384::chain_update);
+        Ok(hash.finalize().into())
     }
 
     fn equal(a: &[u8], b: &[u8]) -> bool {

@@ -23,7 +23,7 @@ macro_rules! on_each_backend {
     };
 }
 
-on_each_backend!(aes_256_gcm, hkdf, hmac, what_one_seals_it_opens, equal_compares);
+on_each_backend!(aes_256_gcm, hkdf, hmac, what_one_seals_it_opens, equal_compares, sha384);
 
 fn aes_256_gcm<B: Backend>() {
     let mut counts = (0, 0);
@@ -116,6 +116,15 @@ fn what_one_seals_it_opens<B: Backend>() {
         assert_eq!(sealed[..len], plain);
         *altered.last_mut().unwrap() ^= 1;
         assert!(B::open(&aead, &nonce, b"aad", &mut altered).is_err());
+    }
+}
+
+/// FIPS 180-4, the example "abc", and that parts are joined.
+fn sha384<B: Backend>() {
+    let wanted = "cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed\
+                  8086072ba1e7cc2358baeca134c825a7";
+    for parts in [&[&b"abc"[..]][..], &[b"a", b"", b"bc"]] {
+        assert_eq!(base16ct::lower::encode_string(&B::sha384(parts).unwrap()), wanted);
     }
 }
 

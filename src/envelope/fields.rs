@@ -1,12 +1,13 @@
 //! An envelope as named fields in a fixed order: what both placements write and read.
 //!
 //! ```text
-//! version  1
-//! suite    floe-aes256gcm-hkdfsha384
-//! binding  none | key | bucket-key | label
-//! context  key=value&key=value          absent if there are no pairs
-//! key-1    provider key-id base64url    key-2, ... key-16 for further wrapped keys
-//! header   base64url                    in metadata only
+//! version    1
+//! suite      floe-aes256gcm-hkdfsha384
+//! binding    none | key | bucket-key | label
+//! context    key=value&key=value          absent if there are no pairs
+//! key-1      provider key-id base64url    key-2, ... key-16 for further wrapped keys
+//! signature  provider key-id base64url    absent unless the object is signed
+//! header     base64url                    in metadata only
 //! ```
 
 use std::borrow::Cow;
@@ -28,6 +29,7 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::floe;
 use crate::keyring::WrappedKey;
+use crate::signing::Signature;
 
 pub(super) type Fields = Vec<(Cow<'static, str>, Cow<'static, str>)>;
 
@@ -37,7 +39,7 @@ pub(super) type Fields = Vec<(Cow<'static, str>, Cow<'static, str>)>;
 ///
 /// `InvalidInput` if the context or the number of wrapped keys is over its limit.
 pub(super) fn encode(envelope: &Envelope) -> Result<Fields> {
-    let Content::Floe { binding, context, header } = &envelope.content else {
+    let Content::Floe { binding, context, signature, header } = &envelope.content else {
         return Err(Error::invalid_input("the one-shot layout has no such envelope"));
     };
     if !(1..=MAX_WRAPPED_KEYS).contains(&envelope.wrapped_keys.len()) {
@@ -50,7 +52,7 @@ pub(super) fn encode(envelope: &Envelope) -> Result<Fields> {
         return Err(Error::invalid_input("a wrapped key does not name its wrapping key"));
     }
     context.encode()?; // for its limits
-    let mut fields = Vec::with_capacity(5 + envelope.wrapped_keys.len());
+    let mut fields = Vec::with_capacity(6 + envelope.wrapped_keys.len());
     fields.push(("version".into(), VERSION.into()));
     fields.push(("suite".into(), SUITE.into()));
     fields.push(("binding".into(), binding.name().into()));
@@ -59,6 +61,10 @@ pub(super) fn encode(envelope: &Envelope) -> Result<Fields> {
     }
     for (i, wrapped) in envelope.wrapped_keys.iter().enumerate() {
         fields.push((format!("key-{}", i + 1).into(), encode_wrapped(wrapped).into()));
+    }
+    if let Some(signature) = signature {
+        let (provider, key_id) = (signature.provider(), signature.key_id());
+        fields.push(("signature".into(), encode_named(provider, key_id, signature.bytes()).into()));
     }
     if let Some(header) = header {
         let header = Base64UrlUnpadded::encode_string(header.as_bytes());
@@ -99,6 +105,10 @@ fn decode_loosely(fields: &[(&str, &str)], with_header: bool) -> Option<Envelope
         .map_while(|i| find(&format!("key-{i}")))
         .map(decode_wrapped)
         .collect::<Option<Arc<[_]>>>()?;
+    let signature = match find("signature") {
+        Some(text) => Some(decode_signature(text)?),
+        None => None,
+    };
     let header = match (find("header"), with_header) {
         (Some(text), true) => {
             let mut bytes = [0; floe::HEADER_LEN];
@@ -113,7 +123,7 @@ fn decode_loosely(fields: &[(&str, &str)], with_header: bool) -> Option<Envelope
         Some(text) => decode_context(text)?,
         None => EncryptionContext::new(),
     };
-    Some(Envelope { content: Content::Floe { binding, context, header }, wrapped_keys })
+    Some(Envelope { content: Content::Floe { binding, context, signature, header }, wrapped_keys })
 }
 
 fn encode_context(context: &EncryptionContext) -> String {
@@ -138,15 +148,29 @@ fn decode_context(text: &str) -> Option<EncryptionContext> {
 }
 
 fn encode_wrapped(wrapped: &WrappedKey) -> String {
-    let ciphertext = Base64UrlUnpadded::encode_string(wrapped.ciphertext());
-    format!("{} {} {ciphertext}", wrapped.provider(), wrapped.key_id().unwrap_or_default())
+    let key_id = wrapped.key_id().unwrap_or_default();
+    encode_named(wrapped.provider(), key_id, wrapped.ciphertext())
 }
 
 fn decode_wrapped(text: &str) -> Option<WrappedKey> {
-    let (provider, rest) = text.split_once(' ')?;
-    let (key_id, ciphertext) = rest.split_once(' ')?;
-    let ciphertext = Base64UrlUnpadded::decode_vec(ciphertext).ok()?;
+    let (provider, key_id, ciphertext) = decode_named(text)?;
     WrappedKey::new(provider, key_id, ciphertext).ok()
+}
+
+fn decode_signature(text: &str) -> Option<Signature> {
+    let (provider, key_id, bytes) = decode_named(text)?;
+    Signature::new(provider, key_id, bytes).ok()
+}
+
+/// What a key made, behind the name of the key.
+fn encode_named(provider: &str, key_id: &str, bytes: &[u8]) -> String {
+    format!("{provider} {key_id} {}", Base64UrlUnpadded::encode_string(bytes))
+}
+
+fn decode_named(text: &str) -> Option<(&str, &str, Vec<u8>)> {
+    let (provider, rest) = text.split_once(' ')?;
+    let (key_id, bytes) = rest.split_once(' ')?;
+    Some((provider, key_id, Base64UrlUnpadded::decode_vec(bytes).ok()?))
 }
 
 const VERSION: &str = "1";
@@ -181,7 +205,8 @@ pub(super) mod tests {
             WrappedKey::new("aws-kms", "arn:aws:kms:x:1:key/y", [9; 60]).unwrap(),
             WrappedKey::new("local", "k2", [8; 61]).unwrap(),
         ];
-        Envelope::floe(&Binding::None, context, header, wrapped.into())
+        let signature = Signature::new("aws-kms", "arn:aws:kms:x:1:key/z", [7; 103]).unwrap();
+        Envelope::floe(&Binding::None, context, header, wrapped.into()).with_signature(signature)
     }
 
     fn reencode(change: impl Fn(&str, &str) -> String) -> Result<Envelope> {
@@ -216,6 +241,8 @@ pub(super) mod tests {
             ("CQkJ", "CQk="),
             (" k2 ", "  k2 "),
             (" k2 ", " "),
+            (" arn:aws:kms:x:1:key/z ", "  "),
+            ("Bw", "Bx"),
         ] {
             let refused = reencode(|_, v| v.replace(from, to));
             assert!(refused.is_err(), "{from} as {to}");

@@ -68,7 +68,11 @@ fn rank(name: &str) -> usize {
         .iter()
         .position(|known| *known == name)
         .or_else(|| number().filter(|n| *n < MAX_ENTRIES).map(|n| order.len() + n))
-        .unwrap_or(if name == "header" { 100 } else { 101 })
+        .unwrap_or(match name {
+            "signature" => 99,
+            "header" => 100,
+            _ => 101,
+        })
 }
 
 /// Most bytes of user metadata that S3 stores with an object, names and values together.
@@ -132,8 +136,9 @@ mod tests {
         for i in 0..entries.len() {
             let mut missing = entries.clone();
             let (name, value) = missing.remove(i);
-            // Without a context, or without the last of two wrapped keys, it is another envelope.
-            if name != "waxseal-context" && name != "waxseal-key-2" {
+            // Without one of these it is another envelope.
+            let optional = ["waxseal-context", "waxseal-key-2", "waxseal-signature"];
+            if !optional.contains(&&*name) {
                 refused(&missing);
             }
             for other in

@@ -5,6 +5,7 @@ mod arn;
 mod calls;
 mod discovery;
 mod failure;
+mod signing;
 mod small;
 
 use std::sync::Arc;
@@ -13,7 +14,6 @@ use async_trait::async_trait;
 use aws_sdk_kms::Client;
 
 use crate::context::EncryptionContext;
-use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::error::Result;
 use crate::keyring;
@@ -22,7 +22,6 @@ use crate::keyring::KeyRequest;
 use crate::keyring::Keyring;
 use crate::keyring::WrappedKey;
 use crate::keyring::kms::alias::Resolved;
-use crate::keyring::kms::arn::Arn;
 use crate::keyring::kms::arn::may_name;
 use crate::keyring::kms::arn::names_alias;
 use crate::keyring::kms::calls::Calls;
@@ -31,6 +30,7 @@ use crate::keyring::kms::calls::secret_key;
 use crate::secret::SecretKey;
 
 pub use discovery::KmsDiscoveryKeyring;
+pub use signing::KmsSigningKey;
 
 /// Wraps data keys under one AWS KMS key: GenerateDataKey seals, Decrypt opens.
 ///
@@ -112,11 +112,7 @@ impl KmsKeyring {
 
     /// The configured key, as the Region of the client names it.
     fn key(&self) -> Result<KeyName<'_>> {
-        let name = match Arn::parse(&self.key_id) {
-            Some(_) => self.calls.here(&self.key_id).ok_or_else(|| self.is_elsewhere())?,
-            None => self.key_id.as_str().into(),
-        };
-        Ok(KeyName::new(name).with_arn(self.resolved.known()))
+        Ok(self.calls.key(&self.key_id)?.with_arn(self.resolved.known()))
     }
 
     /// The name and ARN of the key to unwrap what `stored` wrapped; `None` if that is not the
@@ -141,15 +137,6 @@ impl KmsKeyring {
     fn learned(&self, wrapped: WrappedKey) -> WrappedKey {
         self.resolved.learn(wrapped.key_id().unwrap_or_default());
         wrapped
-    }
-
-    fn is_elsewhere(&self) -> Error {
-        let text = format!(
-            "{} is not in {:?}, the Region of the KMS client: use a client of its Region",
-            self.key_id,
-            self.calls.region()
-        );
-        Error::new(ErrorKind::KeyAccess, text)
     }
 }
 

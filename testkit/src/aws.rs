@@ -98,6 +98,15 @@ impl LocalAws {
         self.backend.kms.create_key(alias)
     }
 
+    /// The same for a key that signs: `ECC_NIST_P384`.
+    ///
+    /// # Panics
+    ///
+    /// As [`create_key`](Self::create_key).
+    pub fn create_signing_key(&self, alias: &str) -> String {
+        self.backend.kms.create_signing_key(alias)
+    }
+
     /// Makes an S3 bucket unless it is there. Not recorded.
     ///
     /// # Panics

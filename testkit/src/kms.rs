@@ -2,7 +2,7 @@
 //!
 //! A plain synchronous state machine behind the wire format (AWS JSON 1.1): bytes of a request
 //! in, status and bytes of the reply out. It knows nothing of HTTP connections, signatures,
-//! grants, key policies or any key type but `SYMMETRIC_DEFAULT`.
+//! grants, key policies or any key type but `SYMMETRIC_DEFAULT` and `ECC_NIST_P384`.
 //!
 //! Keys wrap with real AES-256-GCM, the encryption context is the associated data, and every
 //! rotation of a key stays able to unwrap what it wrapped.
@@ -12,6 +12,7 @@ mod crypto_operations;
 mod key;
 mod key_operations;
 mod saved;
+mod signing;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -125,12 +126,23 @@ impl Kms {
 
     /// See [`LocalAws::create_key`](crate::LocalAws::create_key).
     pub(crate) fn create_key(&self, alias: &str) -> String {
+        self.create_key_of(alias, "{}")
+    }
+
+    /// See [`LocalAws::create_signing_key`](crate::LocalAws::create_signing_key).
+    pub(crate) fn create_signing_key(&self, alias: &str) -> String {
+        let kind =
+            format!("{{\"KeySpec\": \"{}\", \"KeyUsage\": \"{}\"}}", signing::SPEC, signing::USAGE);
+        self.create_key_of(alias, &kind)
+    }
+
+    fn create_key_of(&self, alias: &str, kind: &str) -> String {
         let quoted = |value: &str| Value::from(value).to_string();
         let describe = format!("{{\"KeyId\": {}}}", quoted(alias));
         if let Ok(found) = self.run(REGION, "TrentService.DescribeKey", describe.as_bytes()) {
             return arn_in(&found);
         }
-        let made = self.run(REGION, "TrentService.CreateKey", b"{}");
+        let made = self.run(REGION, "TrentService.CreateKey", kind.as_bytes());
         let arn = arn_in(&made.unwrap_or_else(|failure| panic!("{}", failure.to_json())));
         let name =
             format!("{{\"AliasName\": {}, \"TargetKeyId\": {}}}", quoted(alias), quoted(&arn));
@@ -147,6 +159,9 @@ impl Kms {
         let mut account = lock(&self.account);
         account.region(region);
         if let Some(reply) = crypto_operations::run(&account, region, operation, &input) {
+            return reply;
+        }
+        if let Some(reply) = signing::run(&account, region, operation, &input) {
             return reply;
         }
         let reply = key_operations::run(&mut account, region, operation, &input)?;

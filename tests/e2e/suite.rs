@@ -3,10 +3,11 @@
 use aes_gcm::Aes256Gcm;
 use aes_gcm::KeyInit as _;
 use aes_gcm::aead::Aead as _;
+use aws_sdk_kms::types::{KeySpec, KeyUsageType};
 use bytes::Bytes;
 use waxseal::{
     Binding, Body, EncryptionContext, EnvelopeCipher, ErrorKind, Format, GetOptions, KmsKeyring,
-    METADATA_LIMIT, Placement, PutOptions, S3EncryptionClient,
+    KmsSigningKey, METADATA_LIMIT, Placement, PutOptions, S3EncryptionClient,
 };
 
 use crate::world::Stored;
@@ -269,6 +270,42 @@ pub(crate) async fn the_one_shot_layout_is_the_guides(world: &World) {
     assert_eq!(other.unwrap_err().kind(), ErrorKind::Authentication);
     let head = client.head_object(&world.bucket, "k", GetOptions::new()).await.unwrap();
     assert_eq!((head.unverified_len(), head.envelope().format()), (5, Format::OneShot));
+}
+
+pub(crate) async fn what_the_demanded_key_did_not_sign_is_refused(world: &World) {
+    let new_key = async || {
+        let key = world.kms.create_key().key_spec(KeySpec::EccNistP384);
+        let key = key.key_usage(KeyUsageType::SignVerify).send().await.unwrap();
+        KmsSigningKey::new(world.kms.clone(), key.key_metadata().unwrap().arn().unwrap())
+    };
+    let (key, other) = (new_key().await, new_key().await);
+    let client = |cipher| S3EncryptionClient::new(world.s3.clone(), cipher).part_len(0);
+    let reader = client(world.cipher().demand_signature(key.clone()));
+    for placement in [Placement::Metadata, Placement::Inline] {
+        let writer = |key: &KmsSigningKey| {
+            client(world.cipher().sign_with(key.clone())).placement(placement)
+        };
+        put(&writer(&other), world, "other", "x").await;
+        put(&world.client().placement(placement), world, "unsigned", "x").await;
+        for name in ["other", "unsigned"] {
+            let error = read(&reader, world, name).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Authentication, "{name}: {error}");
+        }
+        put(&writer(&key), world, "k", "x").await;
+        assert_eq!(&read(&reader, world, "k").await.unwrap()[..], b"x");
+        // Signed by the key, but another object.
+        put(&writer(&key), world, "l", "y").await;
+        let (mut own, foreign) = (world.stored("k").await, world.stored("l").await);
+        if placement == Placement::Metadata {
+            let name = "waxseal-signature".to_owned();
+            own.metadata.insert(name.clone(), foreign.metadata[&name].clone());
+        } else {
+            own.body[1024..1024 + 74].copy_from_slice(&foreign.body[1024..1024 + 74]);
+        }
+        world.store("k", &own).await;
+        let error = read(&reader, world, "k").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Authentication, "{error}");
+    }
 }
 
 pub(crate) async fn what_is_not_sealed_is_refused(world: &World) {

@@ -22,6 +22,7 @@ use crate::output::Content;
 use crate::output::Output;
 use crate::place::Place;
 use crate::progress::Progress;
+use crate::signing::SignedByArgs;
 
 /// Print a sealed file or S3 object, or a range of it
 ///
@@ -49,6 +50,8 @@ pub(crate) struct CatArgs {
     #[command(flatten)]
     key: KeyArgs,
     #[command(flatten)]
+    signed_by: SignedByArgs,
+    #[command(flatten)]
     aws: AwsArgs,
 }
 
@@ -64,6 +67,7 @@ pub(crate) async fn run(args: CatArgs, verbosity: Verbosity) -> Result<(), Failu
         Place::S3(name) => {
             let keys = Keys::new(&args.key.key, &aws).await?;
             let cipher = args.read.apply(args.key.cipher(keys.clone()));
+            let cipher = args.signed_by.apply(cipher, &aws).await?;
             let s3 = S3EncryptionClient::new(aws.s3().await?, cipher);
             let options = version(args.version_id);
             let get = s3.get_object(&name.bucket, &name.key, &context).options(options);
@@ -78,6 +82,7 @@ pub(crate) async fn run(args: CatArgs, verbosity: Verbosity) -> Result<(), Failu
             let file = input.into_file();
             let keys = Keys::new(&args.key.key, &aws).await?;
             let cipher = args.read.apply(args.key.cipher(keys.clone()));
+            let cipher = args.signed_by.apply(cipher, &aws).await?;
             (keys, cipher.open_at(Arc::new(file), &context).await)
         }
         Place::Stdio => {

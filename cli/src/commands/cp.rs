@@ -28,6 +28,8 @@ use crate::output::Output;
 use crate::place::Place;
 use crate::place::S3Name;
 use crate::progress::Progress;
+use crate::signing::SignArgs;
+use crate::signing::SignedByArgs;
 
 /// Copy to, from or within S3, sealing and opening on the way
 ///
@@ -69,6 +71,8 @@ struct UploadArgs {
     placement: PlacementArg,
     #[command(flatten)]
     segment: SegmentArgs,
+    #[command(flatten)]
+    sign: SignArgs,
     /// Content type of the plaintext.
     #[arg(long, value_name = "TYPE")]
     content_type: Option<String>,
@@ -91,6 +95,8 @@ struct UploadArgs {
 struct DownloadArgs {
     #[command(flatten)]
     read: ReadArgs,
+    #[command(flatten)]
+    signed_by: SignedByArgs,
     /// Version of the object; the current one without it.
     #[arg(long, value_name = "ID")]
     version_id: Option<String>,
@@ -150,6 +156,7 @@ async fn upload(args: CpArgs, to: &S3Name, verbosity: Verbosity) -> Result<(), F
     let aws = Aws::new(args.aws);
     let keys = Keys::new(&args.key.key, &aws).await?;
     let cipher = args.upload.segment.apply(args.key.cipher(keys.clone()));
+    let cipher = args.upload.sign.apply(cipher, &aws).await?;
     let s3 = S3EncryptionClient::new(aws.s3().await?, cipher.format(args.upload.format.into()))
         .placement(args.upload.placement.into());
 
@@ -180,6 +187,7 @@ async fn download(
     let aws = Aws::new(args.aws);
     let keys = Keys::new(&args.key.key, &aws).await?;
     let cipher = args.download.read.apply(args.key.cipher(keys.clone()));
+    let cipher = args.download.signed_by.apply(cipher, &aws).await?;
     let s3 = S3EncryptionClient::new(aws.s3().await?, cipher);
 
     let what = format!("cannot copy {from}");
@@ -242,6 +250,7 @@ impl UploadArgs {
             ("--format", self.format != FormatArg::Floe),
             ("--placement", self.placement != PlacementArg::Metadata),
             ("--segment-size", !self.segment.is_default()),
+            ("--sign", self.sign.is_given()),
             ("--content-type", self.content_type.is_some()),
             ("--metadata", !self.metadata.is_empty()),
             ("--sse", self.sse.is_some()),
@@ -255,6 +264,7 @@ impl DownloadArgs {
     fn refuse(&self, when: &str) -> Result<(), Failure> {
         let given = [
             ("--exact-context", self.read.exact_context()),
+            ("--signed-by", self.signed_by.is_given()),
             ("--version-id", self.version_id.is_some()),
             ("--sync", self.sync.sync),
         ];

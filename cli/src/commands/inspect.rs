@@ -60,6 +60,7 @@ struct Report {
     binding: &'static str,
     context: Option<BTreeMap<String, String>>,
     wrapped_keys: Vec<ReportedKey>,
+    signature: Option<ReportedSignature>,
     metadata: Option<BTreeMap<String, String>>,
 }
 
@@ -68,6 +69,12 @@ struct ReportedKey {
     provider: Option<String>,
     key_id: Option<String>,
     ciphertext_size: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct ReportedSignature {
+    provider: String,
+    key_id: String,
 }
 
 pub(crate) async fn run(args: InspectArgs, verbosity: Verbosity) -> Result<(), Failure> {
@@ -161,6 +168,10 @@ impl Report {
             key_id: w.key_id().map(str::to_owned),
             ciphertext_size: w.ciphertext().len(),
         };
+        let signature = |s: &waxseal::Signature| ReportedSignature {
+            provider: s.provider().to_owned(),
+            key_id: s.key_id().to_owned(),
+        };
         Self {
             source,
             format,
@@ -172,6 +183,7 @@ impl Report {
             binding: envelope.binding_name(),
             context: envelope.context().map(|context| context.iter().map(own).collect()),
             wrapped_keys: envelope.wrapped_keys().iter().map(key).collect(),
+            signature: envelope.signature().map(signature),
             metadata: None,
         }
     }
@@ -210,6 +222,9 @@ impl Report {
                 format!("{provider} {}", key.key_id.as_deref().unwrap_or("")).trim(),
             );
         }
+        if let Some(ReportedSignature { provider, key_id }) = &self.signature {
+            line("signed by", &format!("{provider} {key_id} (unverified)"));
+        }
         for (name, value) in self.metadata.iter().flatten() {
             line("metadata", &format!("{name}={value}"));
         }
@@ -238,6 +253,8 @@ Fields of --json, always present; none will change its meaning:
   context                    object of strings; null if the format stores none
   wrapped_keys               array of { provider, key_id, ciphertext_size };
                              provider and key_id are null if not stored
+  signature                  { provider, key_id } that the object says signed
+                             it; null if it is not signed
   metadata                   user metadata in S3; null for files
 
 Examples:

@@ -16,6 +16,7 @@ use crate::output::Content;
 use crate::output::Output;
 use crate::place::Place;
 use crate::progress::Progress;
+use crate::signing::SignedByArgs;
 
 /// Open what `seal` sealed
 ///
@@ -36,6 +37,8 @@ pub(crate) struct OpenArgs {
     #[command(flatten)]
     key: KeyArgs,
     #[command(flatten)]
+    signed_by: SignedByArgs,
+    #[command(flatten)]
     aws: AwsArgs,
 }
 
@@ -43,8 +46,10 @@ pub(crate) async fn run(args: OpenArgs, verbosity: Verbosity) -> Result<(), Fail
     let context = args.key.context()?;
     let mut output = Output::open(&args.output, Content::Opened).await?;
     let input = Input::open(&args.input, verbosity).await?;
-    let keys = Keys::new(&args.key.key, &Aws::new(args.aws)).await?;
+    let aws = Aws::new(args.aws);
+    let keys = Keys::new(&args.key.key, &aws).await?;
     let cipher = args.read.apply(args.key.cipher(keys.clone()));
+    let cipher = args.signed_by.apply(cipher, &aws).await?;
 
     let what = format!("cannot open {}", input.name());
     let progress = Progress::new(verbosity, "opened", input.len());
@@ -64,5 +69,8 @@ Examples:
     waxseal open --key aws-kms:alias/backup --context host=web1 srv.tar.sealed \\
         | tar x
 
-  Which key does it want?
+  Only if the holder of this key sealed it:
+    waxseal open --key aws-kms:alias/backup --signed-by aws-kms:ARN srv.tar.sealed
+
+  Which key does it want, and who says to have signed it?
     waxseal inspect report.pdf.sealed";

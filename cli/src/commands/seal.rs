@@ -16,6 +16,7 @@ use crate::output::Content;
 use crate::output::Output;
 use crate::place::Place;
 use crate::progress::Progress;
+use crate::signing::SignArgs;
 
 /// Seal a file or standard input
 ///
@@ -34,6 +35,8 @@ pub(crate) struct SealArgs {
     #[command(flatten)]
     key: KeyArgs,
     #[command(flatten)]
+    sign: SignArgs,
+    #[command(flatten)]
     aws: AwsArgs,
 }
 
@@ -41,8 +44,10 @@ pub(crate) async fn run(args: SealArgs, verbosity: Verbosity) -> Result<(), Fail
     let context = args.key.context()?;
     let mut output = Output::open(&args.output, Content::Sealed).await?;
     let input = Input::open(&args.input, verbosity).await?;
-    let keys = Keys::new(&args.key.key, &Aws::new(args.aws)).await?;
+    let aws = Aws::new(args.aws);
+    let keys = Keys::new(&args.key.key, &aws).await?;
     let cipher = args.segment.apply(args.key.cipher(keys.clone()));
+    let cipher = args.sign.apply(cipher, &aws).await?;
 
     let what = format!("cannot seal {}", input.name());
     let progress = Progress::new(verbosity, "sealed", input.len());
@@ -64,4 +69,8 @@ Examples:
         --context host=web1 --segment-size 1MiB -o srv.tar.sealed
 
   Bound to a name, so that no other sealed file passes for it:
-    waxseal seal --binding label:payroll/2026-01 payroll.csv -o payroll.sealed";
+    waxseal seal --binding label:payroll/2026-01 payroll.csv -o payroll.sealed
+
+  Signed, so that readers can tell it from what others sealed under that key:
+    waxseal seal --key aws-kms:alias/backup --sign aws-kms:alias/backup-writers \\
+        srv.tar -o srv.tar.sealed";

@@ -11,6 +11,7 @@ mod outputs;
 mod ranges;
 mod s3;
 mod signals;
+mod signing;
 mod support;
 mod terminal;
 mod usage;

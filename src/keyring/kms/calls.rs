@@ -30,7 +30,7 @@ use crate::secret::SecretKey;
 /// KMS as one caller reaches it, with the grants of that caller.
 #[derive(Clone, Debug)]
 pub(super) struct Calls {
-    client: Client,
+    pub(super) client: Client,
     grant_tokens: Arc<[String]>,
 }
 
@@ -93,6 +93,21 @@ impl Calls {
     /// The Region of the client; empty if it has none, and every call fails.
     pub(super) fn region(&self) -> &str {
         self.client.config().region().map_or("", AsRef::as_ref)
+    }
+
+    /// The key that a caller configured, as the Region of the client names it.
+    pub(super) fn key<'a>(&self, configured: &'a str) -> Result<KeyName<'a>> {
+        if Arn::parse(configured).is_none() {
+            return Ok(KeyName::new(configured));
+        }
+        self.here(configured).map(KeyName::new).ok_or_else(|| {
+            let text = format!(
+                "{configured} is not in {:?}, the Region of the KMS client: use a client of its \
+                 Region",
+                self.region()
+            );
+            Error::new(ErrorKind::KeyAccess, text)
+        })
     }
 
     /// What goes by this ARN, as the Region of the client names it.
@@ -216,7 +231,7 @@ impl Calls {
     }
 
     /// The key that KMS says it used must be one that `name` can mean here.
-    fn checked(&self, name: &str, used: Option<String>) -> Result<String> {
+    pub(super) fn checked(&self, name: &str, used: Option<String>) -> Result<String> {
         let used = used.unwrap_or_default();
         let is_here = Arn::of_key(&used).is_some_and(|arn| arn.region == self.region());
         if is_here && may_name(name, &used) {
@@ -225,7 +240,7 @@ impl Calls {
         Err(another_key(name, &used))
     }
 
-    fn grant_tokens(&self) -> Option<Vec<String>> {
+    pub(super) fn grant_tokens(&self) -> Option<Vec<String>> {
         (!self.grant_tokens.is_empty()).then(|| self.grant_tokens.to_vec())
     }
 }

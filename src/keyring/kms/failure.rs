@@ -57,7 +57,9 @@ fn classify(operation: &str, code: &str) -> (ErrorKind, &'static str) {
             (KeyAccess, remedy)
         }
         "NotFoundException" => (KeyAccess, "; the key is not found: check key, Region and account"),
-        "InvalidKeyUsageException" => (KeyAccess, "; use a symmetric encryption key"),
+        "InvalidKeyUsageException" => {
+            (KeyAccess, "; use a symmetric encryption key, or to sign one of ECC_NIST_P384")
+        }
         "InvalidGrantTokenException" => (KeyAccess, "; check the grant tokens"),
         "InvalidArnException" | "ValidationException" => (KeyAccess, "; check the name of the key"),
         "ExpiredTokenException"

@@ -60,6 +60,7 @@ impl Request<'_> {
         self.need_symmetric("EncryptionAlgorithm")?;
         let key = self.account.permitted(self.region, name, self.operation)?;
         key.need_enabled()?;
+        key.need_symmetric(self.operation)?;
         Ok(json!({
             "CiphertextBlob": bytes(&seal(key, &plaintext, &context)),
             "EncryptionAlgorithm": SYMMETRIC,
@@ -80,6 +81,7 @@ impl Request<'_> {
         };
         let key = self.account.permitted(self.region, name, self.operation)?;
         key.need_enabled()?;
+        key.need_symmetric(self.operation)?;
         let plaintext = &random::<1024>()[..len];
         let mut reply = json!({
             "CiphertextBlob": bytes(&seal(key, plaintext, &context)),
@@ -107,6 +109,7 @@ impl Request<'_> {
         let (source, version, plaintext) = self.unwrap("SourceKeyId", "ReEncryptFrom", &from)?;
         let key = self.account.permitted(self.region, name, "ReEncryptTo")?;
         key.need_enabled()?;
+        key.need_symmetric(self.operation)?;
         Ok(json!({
             "CiphertextBlob": bytes(&seal(key, &plaintext, &to)),
             "DestinationEncryptionAlgorithm": SYMMETRIC,
@@ -133,6 +136,9 @@ impl Request<'_> {
             Some(name) => Some(self.account.permitted(self.region, name, action)?),
             None => None,
         };
+        if let Some(key) = named {
+            key.need_symmetric(self.operation)?;
+        }
         let blob = Blob::parse(&ciphertext).ok_or_else(Failure::invalid_ciphertext)?;
         if named.is_some_and(|key| key.id != blob.key_id) {
             return Err(Failure::incorrect_key());

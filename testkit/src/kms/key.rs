@@ -13,9 +13,11 @@ use serde_json::json;
 use crate::record::lock;
 use crate::sdk::ACCOUNT;
 
+use super::signing;
+use super::signing::Signer;
 use super::wire::Failure;
 
-/// A symmetric key, or one replica of it.
+/// A symmetric or signing key, or one replica of it.
 #[derive(Clone, Debug)]
 pub(super) struct Key {
     /// A UUID, or `mrk-` and 32 digits. Always 36 characters.
@@ -32,6 +34,8 @@ pub(super) struct Key {
     pub(super) primary: Option<String>,
     /// Shared between the replicas of a multi-Region key, so that a rotation reaches them all.
     pub(super) material: Material,
+    /// What makes it a key that signs, and nothing else.
+    pub(super) signer: Option<Signer>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -64,6 +68,19 @@ impl Key {
             tags: vec![],
             primary: multi_region.then(|| region.to_owned()),
             material: Material::from(vec![random()]),
+            signer: None,
+        }
+    }
+
+    pub(super) fn usage(&self) -> &'static str {
+        if self.signer.is_some() { signing::USAGE } else { "ENCRYPT_DECRYPT" }
+    }
+
+    /// Refuses a key that signs.
+    pub(super) fn need_symmetric(&self, operation: &str) -> Result<(), Failure> {
+        match &self.signer {
+            Some(_) => Err(Failure::invalid_key_usage(&self.arn, self.usage(), operation)),
+            None => Ok(()),
         }
     }
 
@@ -86,22 +103,26 @@ impl Key {
 
     /// What AWS calls `KeyMetadata`.
     pub(super) fn describe(&self) -> Value {
+        let spec = if self.signer.is_some() { signing::SPEC } else { SYMMETRIC };
         let mut metadata = json!({
             "AWSAccountId": ACCOUNT,
             "Arn": self.arn,
             "CreationDate": seconds(self.created),
-            "CustomerMasterKeySpec": SYMMETRIC,
+            "CustomerMasterKeySpec": spec,
             "Description": self.description,
             "Enabled": self.state == State::Enabled,
-            "EncryptionAlgorithms": [SYMMETRIC],
             "KeyId": self.id,
             "KeyManager": "CUSTOMER",
-            "KeySpec": SYMMETRIC,
+            "KeySpec": spec,
             "KeyState": self.state.name(),
-            "KeyUsage": "ENCRYPT_DECRYPT",
+            "KeyUsage": self.usage(),
             "MultiRegion": self.primary.is_some(),
             "Origin": "AWS_KMS",
         });
+        match &self.signer {
+            Some(_) => metadata["SigningAlgorithms"] = json!([signing::ALGORITHM]),
+            None => metadata["EncryptionAlgorithms"] = json!([SYMMETRIC]),
+        }
         if let State::PendingDeletion { due } = self.state {
             metadata["DeletionDate"] = seconds(due);
         }

@@ -11,6 +11,8 @@ use super::key::State;
 use super::key::arn_of;
 use super::key::now;
 use super::key::seconds;
+use super::signing;
+use super::signing::Signer;
 use super::wire::Failure;
 use super::wire::Input;
 
@@ -74,10 +76,15 @@ impl Request<'_> {
     fn create_key(&mut self) -> Result<Value, Failure> {
         let usage = self.input.text("KeyUsage")?.unwrap_or("ENCRYPT_DECRYPT");
         let spec = self.input.text("KeySpec")?.unwrap_or("SYMMETRIC_DEFAULT");
-        if (usage, spec) != ("ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT") {
-            return Err(Failure::unsupported(format!("{usage} with {spec} is not supported here")));
-        }
         let mut key = Key::new(self.region, self.input.flag("MultiRegion")?);
+        key.signer = match (usage, spec) {
+            ("ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT") => None,
+            (signing::USAGE, signing::SPEC) => Some(Signer::generate()),
+            _ => {
+                let what = format!("{usage} with {spec} is not supported here");
+                return Err(Failure::unsupported(what));
+            }
+        };
         self.input.text("Description")?.unwrap_or_default().clone_into(&mut key.description);
         key.tags = self.input.tags()?;
         let reply = json!({ "KeyMetadata": self.describe(&key) });
@@ -156,6 +163,9 @@ impl Request<'_> {
     fn rotate_key_on_demand(&mut self) -> Result<Value, Failure> {
         let key = self.key_mut("KeyId")?;
         key.need_enabled()?;
+        if key.signer.is_some() {
+            return Err(Failure::unsupported(format!("{} is not symmetric", key.arn)));
+        }
         if key.primary.as_ref().is_some_and(|primary| *primary != key.region) {
             return Err(Failure::unsupported(format!("{} is a replica key", key.arn)));
         }

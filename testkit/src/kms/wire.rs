@@ -174,6 +174,16 @@ impl Failure {
         )
     }
 
+    pub(super) fn invalid_key_usage(arn: &str, usage: &str, operation: &str) -> Self {
+        let message = format!("{arn} key usage is {usage} which is not valid for {operation}.");
+        Self::with("InvalidKeyUsageException", message)
+    }
+
+    /// AWS says nothing more either.
+    pub(super) fn invalid_signature() -> Self {
+        Self { status: 400, code: "KMSInvalidSignatureException", message: None }
+    }
+
     pub(super) fn internal(error: &dyn std::error::Error) -> Self {
         Self { status: 500, ..Self::with("KMSInternalException", error.to_string()) }
     }

@@ -397,7 +397,7 @@ fn malformed_requests_are_named() {
         let (status, reply) = kms.handle(target, body.as_bytes());
         assert_eq!((status, reply.contains(code)), (400, true), "{target} {body}: {reply}");
     };
-    refused("TrentService.Sign", "{}", "UnknownOperationException");
+    refused("TrentService.DeriveSharedSecret", "{}", "UnknownOperationException");
     refused("Other.Decrypt", "{}", "UnknownOperationException");
     refused("TrentService.Decrypt", "[", "SerializationException");
     refused("TrentService.Decrypt", "{\"CiphertextBlob\": \"?\"}", "SerializationException");
