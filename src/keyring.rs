@@ -7,6 +7,7 @@ mod key_file;
 #[cfg(feature = "kms")]
 mod kms;
 mod local;
+mod multi;
 mod request;
 
 use std::fmt;
@@ -18,6 +19,7 @@ pub use key_file::KeyFile;
 #[cfg(feature = "kms")]
 pub use kms::KmsKeyring;
 pub use local::LocalKeyring;
+pub use multi::MultiKeyring;
 pub use request::KeyRequest;
 pub use request::KeyUse;
 
@@ -46,7 +48,7 @@ pub trait Keyring: fmt::Debug + Send + Sync {
     /// Dropping the future must lose nothing but the key it was making.
     async fn generate_data_key(&self, request: &KeyRequest<'_>) -> Result<DataKey>;
 
-    /// Wraps a data key that another keyring made, as those of a multi keyring beyond its
+    /// Wraps a data key that another keyring made, as those of a [`MultiKeyring`] beyond its
     /// generator do, and re-wrapping does.
     ///
     /// # Errors
@@ -242,5 +244,7 @@ fn unwrap_failed() -> Error {
     Error::authentication("the data key does not unwrap: another key, context or altered bytes")
 }
 
+/// Most wrapped keys of one data key. Each may cost a call to open.
+pub(crate) const MAX_WRAPPED_KEYS: usize = 16;
 /// KMS limits a ciphertext to 6,144 bytes; this leaves room for other kinds.
 const MAX_CIPHERTEXT_LEN: usize = 8192;

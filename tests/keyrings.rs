@@ -1,0 +1,8 @@
+//! Keyrings: what each wraps it unwraps, alone and together with others, and nothing else.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops here")]
+
+#[path = "keyrings/multi.rs"]
+mod multi;
+#[path = "keyrings/scripted.rs"]
+mod scripted;
