@@ -9,6 +9,8 @@ mod kms;
 mod local;
 mod multi;
 mod request;
+#[cfg(feature = "aws-lc")]
+mod rsa;
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,6 +24,8 @@ pub use local::LocalKeyring;
 pub use multi::MultiKeyring;
 pub use request::KeyRequest;
 pub use request::KeyUse;
+#[cfg(feature = "aws-lc")]
+pub use rsa::RsaKeyring;
 
 use crate::error::Error;
 use crate::error::ErrorKind;

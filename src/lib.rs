@@ -44,6 +44,8 @@ pub use error::{Error, ErrorKind, Result};
 pub use file::{FileSink, FileTransfer, Transferred};
 #[cfg(feature = "kms")]
 pub use keyring::KmsKeyring;
+#[cfg(feature = "aws-lc")]
+pub use keyring::RsaKeyring;
 pub use keyring::{
     DataKey, KeyFile, KeyRequest, KeyUse, Keyring, LocalKeyring, MultiKeyring, WrappedKey,
 };

@@ -4,5 +4,11 @@
 
 #[path = "keyrings/multi.rs"]
 mod multi;
+#[cfg(feature = "aws-lc")]
+#[path = "keyrings/rsa.rs"]
+mod rsa;
+#[cfg(feature = "aws-lc")]
+#[path = "keyrings/rsa_keys.rs"]
+mod rsa_keys;
 #[path = "keyrings/scripted.rs"]
 mod scripted;
