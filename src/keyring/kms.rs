@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use aws_sdk_kms::Client;
 use aws_sdk_kms::primitives::Blob;
 use aws_sdk_kms::types::DataKeySpec;
+use bytes::Bytes;
 use std::collections::HashMap;
 use zeroize::Zeroizing;
 
@@ -102,6 +103,29 @@ impl Keyring for KmsKeyring {
         let wrapped = WrappedKey::new(PROVIDER, key_id, blob)
             .map_err(|e| malformed_reply("a key that cannot be stored").with_source(e))?;
         Ok(DataKey::new(key, vec![wrapped]))
+    }
+
+    async fn wrap_data_key(
+        &self,
+        key: &SecretKey,
+        request: &KeyRequest<'_>,
+    ) -> Result<Vec<WrappedKey>> {
+        // Wiped when the SDK drops it. What it makes of it for the wire is not.
+        let plaintext = Bytes::from_owner(Zeroizing::new(key.expose().to_vec()));
+        let reply = self
+            .client
+            .encrypt()
+            .key_id(&self.key_id)
+            .plaintext(Blob::from_maybe_shared(plaintext))
+            .set_encryption_context(pairs(request.context()))
+            .send()
+            .await
+            .map_err(|e| failed(&self.key_id, "Encrypt", e))?;
+        self.check_reply(None, reply.key_id())?;
+        let blob = reply.ciphertext_blob.map(Blob::into_inner).unwrap_or_default();
+        let wrapped = WrappedKey::new(PROVIDER, reply.key_id.unwrap_or_default(), blob)
+            .map_err(|e| malformed_reply("a key that cannot be stored").with_source(e))?;
+        Ok(vec![wrapped])
     }
 
     async fn unwrap_data_key(
