@@ -177,6 +177,8 @@ const REMEDIES: &[(&str, &str)] = &[
     ("5 GiB that S3 copies", "copy it through here: `waxseal cp FROM - | waxseal cp - TO`"),
     ("Placement::Inline", "use --placement inline, or fewer --context and --metadata pairs"),
     ("segment length could not be read back", "choose a --segment-size from 4KiB to 16MiB"),
+    ("one-shot layout stores", "give one --key, or leave out --format one-shot"),
+    ("at most 16 wrapped keys", "give fewer --key"),
     ("one-shot layout keeps its key", "leave out --binding and --placement inline"),
     ("are outside the", "choose a range within the object; -N.. reads the last N bytes"),
     ("NoSuchBucket", "check the bucket's name, --region and --endpoint-url"),

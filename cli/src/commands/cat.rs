@@ -62,7 +62,7 @@ pub(crate) async fn run(args: CatArgs, verbosity: Verbosity) -> Result<(), Failu
     let what = format!("cannot read {}", args.source);
     let (keys, opened) = match &args.source {
         Place::S3(name) => {
-            let keys = Keys::new(&args.key.key, &aws).await?;
+            let keys = Keys::new(&args.key, &aws).await?;
             let cipher = args.read.apply(args.key.cipher(keys.clone()));
             let s3 = S3EncryptionClient::new(aws.s3().await?, cipher);
             let options = version(args.version_id);
@@ -76,7 +76,7 @@ pub(crate) async fn run(args: CatArgs, verbosity: Verbosity) -> Result<(), Failu
                     .remedy("use `waxseal open` for pipes"));
             }
             let file = input.into_file();
-            let keys = Keys::new(&args.key.key, &aws).await?;
+            let keys = Keys::new(&args.key, &aws).await?;
             let cipher = args.read.apply(args.key.cipher(keys.clone()));
             (keys, cipher.open_at(Arc::new(file), &context).await)
         }

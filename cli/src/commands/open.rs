@@ -43,7 +43,7 @@ pub(crate) async fn run(args: OpenArgs, verbosity: Verbosity) -> Result<(), Fail
     let context = args.key.context()?;
     let mut output = Output::open(&args.output, Content::Opened).await?;
     let input = Input::open(&args.input, verbosity).await?;
-    let keys = Keys::new(&args.key.key, &Aws::new(args.aws)).await?;
+    let keys = Keys::new(&args.key, &Aws::new(args.aws)).await?;
     let cipher = args.read.apply(args.key.cipher(keys.clone()));
 
     let what = format!("cannot open {}", input.name());
@@ -63,6 +63,9 @@ Examples:
   Only if it was sealed for this host:
     waxseal open --key aws-kms:alias/backup --context host=web1 srv.tar.sealed \\
         | tar x
+
+  Without KMS, with the recovery key it was sealed under as well:
+    waxseal open --key rsa:safe.pem dump.sql.sealed -o dump.sql
 
   Which key does it want?
     waxseal inspect report.pdf.sealed";

@@ -10,6 +10,7 @@ mod keys;
 mod outputs;
 mod ranges;
 mod s3;
+mod several_keys;
 mod signals;
 mod support;
 mod terminal;

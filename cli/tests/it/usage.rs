@@ -40,6 +40,8 @@ fn impossible_command_lines_are_code_2() {
         "seal f --segment-size 5000000000",
         "seal f --key vault:x",
         "seal f --key aws-kms:",
+        "seal f --key rsa:",
+        "seal f --key local --key local",
         "seal f --binding label:",
         "seal f --endpoint-url example.com",
         "seal -q -v f",
