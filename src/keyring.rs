@@ -20,6 +20,8 @@ use async_trait::async_trait;
 pub use key_file::KeyFile;
 #[cfg(feature = "kms")]
 pub use kms::KmsKeyring;
+#[cfg(all(feature = "aws-lc", feature = "kms"))]
+pub use kms::KmsRsaKeyring;
 pub use local::LocalKeyring;
 pub use multi::MultiKeyring;
 pub use request::KeyRequest;

@@ -44,6 +44,8 @@ pub use error::{Error, ErrorKind, Result};
 pub use file::{FileSink, FileTransfer, Transferred};
 #[cfg(feature = "kms")]
 pub use keyring::KmsKeyring;
+#[cfg(all(feature = "aws-lc", feature = "kms"))]
+pub use keyring::KmsRsaKeyring;
 #[cfg(feature = "aws-lc")]
 pub use keyring::RsaKeyring;
 pub use keyring::{

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops here")]
 
+#[cfg(all(feature = "aws-lc", feature = "kms"))]
+#[path = "keyrings/kms_rsa.rs"]
+mod kms_rsa;
 #[path = "keyrings/multi.rs"]
 mod multi;
 #[cfg(feature = "aws-lc")]

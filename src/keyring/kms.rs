@@ -2,6 +2,8 @@
 
 mod arn;
 mod failure;
+#[cfg(feature = "aws-lc")]
+mod rsa;
 
 use async_trait::async_trait;
 use aws_sdk_kms::Client;
@@ -10,6 +12,9 @@ use aws_sdk_kms::types::DataKeySpec;
 use bytes::Bytes;
 use std::collections::HashMap;
 use zeroize::Zeroizing;
+
+#[cfg(feature = "aws-lc")]
+pub use rsa::KmsRsaKeyring;
 
 use crate::context::EncryptionContext;
 use crate::error::Error;

@@ -80,6 +80,9 @@ impl Request<'_> {
         };
         let key = self.account.permitted(self.region, name, self.operation)?;
         key.need_enabled()?;
+        if key.rsa.is_some() {
+            return Err(Failure::incompatible_algorithm(SYMMETRIC, "RSA"));
+        }
         let plaintext = &random::<1024>()[..len];
         let mut reply = json!({
             "CiphertextBlob": bytes(&seal(key, plaintext, &context)),

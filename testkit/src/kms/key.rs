@@ -13,9 +13,10 @@ use serde_json::json;
 use crate::record::lock;
 use crate::sdk::ACCOUNT;
 
+use super::rsa::RsaPair;
 use super::wire::Failure;
 
-/// A symmetric key, or one replica of it.
+/// A symmetric or RSA key, or one replica of it.
 #[derive(Clone, Debug)]
 pub(super) struct Key {
     /// A UUID, or `mrk-` and 32 digits. Always 36 characters.
@@ -32,6 +33,8 @@ pub(super) struct Key {
     pub(super) primary: Option<String>,
     /// Shared between the replicas of a multi-Region key, so that a rotation reaches them all.
     pub(super) material: Material,
+    /// What makes it an RSA key.
+    pub(super) rsa: Option<RsaPair>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -64,6 +67,7 @@ impl Key {
             tags: vec![],
             primary: multi_region.then(|| region.to_owned()),
             material: Material::from(vec![random()]),
+            rsa: None,
         }
     }
 
@@ -102,6 +106,9 @@ impl Key {
             "MultiRegion": self.primary.is_some(),
             "Origin": "AWS_KMS",
         });
+        if let Some(pair) = &self.rsa {
+            pair.describe(&mut metadata);
+        }
         if let State::PendingDeletion { due } = self.state {
             metadata["DeletionDate"] = seconds(due);
         }

@@ -11,6 +11,7 @@ use super::key::State;
 use super::key::arn_of;
 use super::key::now;
 use super::key::seconds;
+use super::rsa::RsaPair;
 use super::wire::Failure;
 use super::wire::Input;
 
@@ -74,10 +75,12 @@ impl Request<'_> {
     fn create_key(&mut self) -> Result<Value, Failure> {
         let usage = self.input.text("KeyUsage")?.unwrap_or("ENCRYPT_DECRYPT");
         let spec = self.input.text("KeySpec")?.unwrap_or("SYMMETRIC_DEFAULT");
-        if (usage, spec) != ("ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT") {
+        let rsa = (usage == "ENCRYPT_DECRYPT").then(|| RsaPair::generate(spec)).flatten();
+        if rsa.is_none() && (usage, spec) != ("ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT") {
             return Err(Failure::unsupported(format!("{usage} with {spec} is not supported here")));
         }
         let mut key = Key::new(self.region, self.input.flag("MultiRegion")?);
+        key.rsa = rsa;
         self.input.text("Description")?.unwrap_or_default().clone_into(&mut key.description);
         key.tags = self.input.tags()?;
         let reply = json!({ "KeyMetadata": self.describe(&key) });

@@ -14,6 +14,7 @@ use super::key::Key;
 use super::key::Material;
 use super::key::State;
 use super::key::arn_of;
+use super::rsa::RsaPair;
 
 /// Reads the keys of all regions; none if there is no file.
 pub(super) fn load(file: &Path) -> io::Result<BTreeMap<String, Region>> {
@@ -56,6 +57,7 @@ fn region_to(region: &Region) -> Value {
             "id": key.id,
             "material": key.material.all().iter().map(base64::encode).collect::<Vec<_>>(),
             "primary": key.primary,
+            "rsa": key.rsa.as_ref().map(|pair| base64::encode(pair.to_pkcs8())),
             "state": key.state.name(),
             "tags": key.tags,
         })
@@ -94,6 +96,10 @@ fn key_from(
     }
     let tag =
         |tag: &Value| Some((tag.get(0)?.as_str()?.to_owned(), tag.get(1)?.as_str()?.to_owned()));
+    let rsa = match text("rsa") {
+        Some(pkcs8) => Some(RsaPair::from_pkcs8(&base64::decode(pkcs8).ok()?)?),
+        None => None,
+    };
     Some(Key {
         arn: arn_of(region, &id),
         region: region.to_owned(),
@@ -109,6 +115,7 @@ fn key_from(
         },
         tags: saved.get("tags")?.as_array()?.iter().map(tag).collect::<Option<_>>()?,
         primary: text("primary"),
+        rsa,
         material: materials.entry(id.clone()).or_insert_with(|| Material::from(secrets)).clone(),
         id,
     })
