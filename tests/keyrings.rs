@@ -5,6 +5,8 @@
 #[cfg(all(feature = "aws-lc", feature = "kms"))]
 #[path = "keyrings/kms_rsa.rs"]
 mod kms_rsa;
+#[path = "keyrings/locked.rs"]
+mod locked;
 #[path = "keyrings/multi.rs"]
 mod multi;
 #[cfg(feature = "aws-lc")]
