@@ -16,6 +16,7 @@ use waxseal::ErrorKind;
 use waxseal::KeyRequest;
 use waxseal::Keyring;
 use waxseal::KmsKeyring;
+use waxseal::KmsRsaKeyring;
 use waxseal::LocalKeyring;
 use waxseal::MultiKeyring;
 use waxseal::SecretKey;
@@ -30,11 +31,14 @@ pub(crate) use file::make_folder;
 use crate::args::KeyArgs;
 use crate::aws::Aws;
 use crate::exit::Failure;
+use crate::passphrase::PassphraseArgs;
 
 /// What one `--key` says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum KeySpec {
     AwsKms(String),
+    /// An RSA key in KMS.
+    AwsKmsRsa(String),
     /// A key file; without a path the one in the user's config folder.
     Local(Option<PathBuf>),
     /// A public or private key in PEM.
@@ -49,8 +53,9 @@ impl FromStr for KeySpec {
             None if text == "local" => Ok(Self::Local(None)),
             Some(("local", path)) if !path.is_empty() => Ok(Self::Local(Some(path.into()))),
             Some(("aws-kms", id)) if !id.is_empty() => Ok(Self::AwsKms(id.to_owned())),
+            Some(("aws-kms-rsa", id)) if !id.is_empty() => Ok(Self::AwsKmsRsa(id.to_owned())),
             Some(("rsa", path)) if !path.is_empty() => Ok(Self::Rsa(path.into())),
-            _ => Err("want local, local:PATH, aws-kms:ID or rsa:PATH"),
+            _ => Err("want local, local:PATH, aws-kms:ID, rsa:PATH or aws-kms-rsa:ID"),
         }
     }
 }
@@ -61,21 +66,29 @@ impl KeySpec {
         match self {
             Self::AwsKms(_) => AWS_KMS,
             Self::Local(_) => LOCAL,
-            Self::Rsa(_) => RSA,
+            Self::AwsKmsRsa(_) | Self::Rsa(_) => RSA,
         }
     }
 
-    async fn keyring(&self, aws: &Aws) -> Result<Arc<dyn Keyring>, Failure> {
+    async fn keyring(
+        &self,
+        passphrase: &PassphraseArgs,
+        aws: &Aws,
+    ) -> Result<Arc<dyn Keyring>, Failure> {
         Ok(match self {
             Self::AwsKms(id) => Arc::new(KmsKeyring::new(aws.kms().await?, id.clone())),
-            Self::Local(Some(path)) => match load(path)? {
+            Self::AwsKmsRsa(id) => {
+                let keyring = KmsRsaKeyring::connect(aws.kms().await?, id.clone()).await;
+                Arc::new(keyring.map_err(|e| Failure::library("cannot use the RSA key in KMS", e))?)
+            }
+            Self::Local(Some(path)) => match load(path, passphrase)? {
                 Some(keys) => Arc::new(LocalKeyring::new(keys)),
                 // Not made: a mistyped path or an unmounted disk must not look like a new key.
                 None => return Err(absent(path).and("or make a new one with `waxseal keygen`")),
             },
             Self::Local(None) => {
                 let path = default_path()?;
-                match load(&path)? {
+                match load(&path, passphrase)? {
                     Some(keys) => Arc::new(LocalKeyring::new(keys)),
                     None => Arc::new(file::Absent(path)),
                 }
@@ -104,7 +117,7 @@ impl Keys {
                 return Err(Failure::usage(format!("--key number {} was given before", i + 1))
                     .remedy("give each key once"));
             }
-            keyrings.push(spec.keyring(aws).await?);
+            keyrings.push(spec.keyring(&args.passphrase, aws).await?);
         }
         let mut keyrings = keyrings.into_iter();
         let first = keyrings.next().expect("there is a default");
@@ -183,7 +196,8 @@ fn other_key(given: &[&str], wrapped: &[WrappedKey]) -> Option<String> {
                 Some(format!("use --key local or local:PATH, the key file that holds the key {id}"))
             }
             RSA => Some(format!(
-                "use --key rsa:PATH, the private key whose public half has the SHA-256 {id}"
+                "use --key rsa:PATH, the private key whose public half has the SHA-256 {id}, or \
+                 aws-kms-rsa:ID if it is in KMS"
             )),
             _ => None,
         }
@@ -216,9 +230,20 @@ mod tests {
         assert_eq!("local".parse(), Ok(KeySpec::Local(None)));
         assert_eq!("local:a:b".parse(), Ok(KeySpec::Local(Some("a:b".into()))));
         assert_eq!(format!("aws-kms:{arn}").parse(), Ok(KeySpec::AwsKms(arn.into())));
+        assert_eq!("aws-kms-rsa:a:b".parse(), Ok(KeySpec::AwsKmsRsa("a:b".into())));
         assert_eq!("rsa:a:b".parse(), Ok(KeySpec::Rsa("a:b".into())));
-        for bad in ["", "local:", "aws-kms", "aws-kms:", "alias/x", "kms:x", "Local", "rsa", "rsa:"]
-        {
+        for bad in [
+            "",
+            "local:",
+            "aws-kms",
+            "aws-kms:",
+            "alias/x",
+            "kms:x",
+            "Local",
+            "rsa",
+            "rsa:",
+            "aws-kms-rsa:",
+        ] {
             assert!(bad.parse::<KeySpec>().is_err(), "{bad}");
         }
     }

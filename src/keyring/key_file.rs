@@ -33,9 +33,9 @@ use crate::secret::SecretKey;
 /// files are a few hundred bytes.
 ///
 /// A file can be locked with a passphrase: the whole of it is then sealed under a key that Argon2id
-/// makes of it, with 64 MiB of memory and some 0.3 s of one core. Whoever has the file can try passphrases at
-/// that cost each, so that a guessable one protects little. Reading takes no more than 1 GiB,
-/// whatever the file says.
+/// makes of it, with 64 MiB of memory and some 0.3 s of one core. Whoever has the file can try
+/// passphrases at that cost each, so that a guessable one protects little. Reading takes no more
+/// than 1 GiB, whatever the file says.
 ///
 /// ```
 /// # fn main() -> waxseal::Result<()> {

@@ -18,6 +18,7 @@ use waxseal::WrappedKey;
 use crate::exit::Code;
 use crate::exit::Failure;
 use crate::keys::names;
+use crate::passphrase::PassphraseArgs;
 use crate::progress::note;
 
 /// No key file is there. One is made at the first sealing, but never to open.
@@ -104,9 +105,13 @@ pub(crate) fn make_folder(path: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// The key file at `path`, or `None` if there is none.
-pub(crate) fn load(path: &Path) -> Result<Option<KeyFile>, Failure> {
-    match KeyFile::load(path) {
+/// The key file at `path`, or `None` if there is none. Asks for its passphrase if it is locked.
+pub(crate) fn load(path: &Path, passphrase: &PassphraseArgs) -> Result<Option<KeyFile>, Failure> {
+    let loaded = match KeyFile::is_locked(path) {
+        Ok(true) => KeyFile::load_locked(path, passphrase.of(path)?.as_bytes()),
+        _ => KeyFile::load(path),
+    };
+    match loaded {
         Ok(keys) => Ok(Some(keys)),
         Err(_) if !path.try_exists().unwrap_or(true) => Ok(None),
         Err(error) => Err(key_file(error)),
@@ -124,8 +129,14 @@ pub(crate) fn key_file(error: Error) -> Failure {
         ErrorKind::Format => {
             "name a file that `waxseal keygen` made, or restore it from its backup"
         }
+        ErrorKind::KeyAccess if error.to_string().contains(WRONG_PASSPHRASE) => {
+            "check the passphrase; if it is right, restore the file from its backup"
+        }
         ErrorKind::KeyAccess => "run that command, and think about who may have read the keys",
         _ => "check the path and its permissions",
     };
     Failure::library("cannot use the key file", error).with_code(Code::Key).remedy(remedy)
 }
+
+/// As the library says it, since the kind tells less.
+const WRONG_PASSPHRASE: &str = "the passphrase is wrong";

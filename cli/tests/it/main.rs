@@ -8,6 +8,7 @@ mod aws_errors;
 mod files;
 mod keys;
 mod outputs;
+mod passphrases;
 mod ranges;
 mod s3;
 mod several_keys;

@@ -145,6 +145,27 @@ fn a_recovery_key_opens_when_kms_refuses() {
 }
 
 #[test]
+fn an_rsa_key_in_kms_opens_what_its_public_half_sealed() {
+    let aws = Aws::start();
+    let user = aws.user();
+    let spec = br#"{"KeySpec": "RSA_2048", "KeyUsage": "ENCRYPT_DECRYPT"}"#;
+    let (status, made) = aws.services.kms_state().handle("TrentService.CreateKey", spec);
+    assert_eq!(status, 200, "{made}");
+    let made: serde_json::Value = serde_json::from_str(&made).unwrap();
+    let arn = made["KeyMetadata"]["Arn"].as_str().unwrap();
+    user.run_with(&format!("seal --key aws-kms-rsa:{arn} -o s"), b"hello").succeeds();
+    let named: Vec<_> = aws.services.calls().into_iter().map(|call| call.operation).collect();
+    assert_eq!(named, ["GetPublicKey"]);
+    assert_eq!(user.run(&format!("open s --key aws-kms-rsa:{arn}")).succeeds().stdout, b"hello");
+    rsa_key(&user, "r");
+    user.run("open s --key rsa:r.pem").fails(4, &["sealed under rsa", "aws-kms-rsa:ID"]);
+    aws.services.kms_state().deny(arn);
+    let ran = user.run(&format!("open s --key aws-kms-rsa:{arn}"));
+    assert_eq!(ran.code, Some(4));
+    assert!(ran.stderr.contains("cannot use the RSA key in KMS"), "{}", ran.stderr);
+}
+
+#[test]
 fn the_one_shot_layout_takes_one_key() {
     let aws = Aws::start();
     let user = aws.user();

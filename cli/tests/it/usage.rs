@@ -41,6 +41,7 @@ fn impossible_command_lines_are_code_2() {
         "seal f --key vault:x",
         "seal f --key aws-kms:",
         "seal f --key rsa:",
+        "seal f --key aws-kms-rsa:",
         "seal f --key local --key local",
         "seal f --binding label:",
         "seal f --endpoint-url example.com",
