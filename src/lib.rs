@@ -9,13 +9,13 @@
 //!
 //! [`EnvelopeCipher`] seals and opens bytes, streams and anything that is [`ReadAt`];
 //! [`S3EncryptionClient`](https://docs.rs/waxseal) does it for objects in S3. Both hold a
-//! [`Keyring`]: [`LocalKeyring`], `KmsKeyring`, your own, or several in a [`MultiKeyring`].
-//! [`Error::kind`] says what to do about a failure.
+//! [`Keyring`]: [`LocalKeyring`], `RsaKeyring`, `KmsKeyring`, your own, or several in a
+//! [`MultiKeyring`]. [`Error::kind`] says what to do about a failure.
 //!
 //! # Runtime
 //!
-//! Nothing here reads the environment, builds a client or starts a runtime. Files,
-//! multipart uploads and a [`MultiKeyring`] need to run within a Tokio runtime, as the AWS SDK does.
+//! Nothing here reads the environment, builds a client or starts a runtime. Files, multipart
+//! uploads and a [`MultiKeyring`] need to run within a Tokio runtime, as the AWS SDK does.
 
 // Read in this order: cipher, object, envelope, floe, floe::layout, crypto.
 #[cfg(any(feature = "kms", feature = "s3"))]

@@ -57,7 +57,7 @@ impl World {
 
     async fn unwrap(&self, wrapped: &WrappedKey) -> Result<[u8; 32], Error> {
         let request = KeyRequest::new(&self.context);
-        let key = self.keyring.unwrap_data_key(&[wrapped.clone()], &request).await?;
+        let key = self.keyring.unwrap_data_key(std::slice::from_ref(wrapped), &request).await?;
         Ok(*key.expose())
     }
 }
@@ -138,7 +138,7 @@ async fn whatever_was_altered_is_refused_alike() {
     assert_eq!(world.aws.calls().len(), asked, "another length is not asked about");
     let other = EncryptionContext::from([("tenant", "rival")]);
     let request = KeyRequest::new(&other);
-    let refused = world.keyring.unwrap_data_key(&[wrapped.clone()], &request).await;
+    let refused = world.keyring.unwrap_data_key(std::slice::from_ref(&wrapped), &request).await;
     let error = refused.err().unwrap();
     assert_eq!(error.kind(), ErrorKind::Authentication);
     texts.push(error.to_string());

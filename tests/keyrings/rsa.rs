@@ -107,7 +107,7 @@ async fn another_context_is_refused() {
         EncryptionContext::from([("tenant", "acme"), ("table", "orders")]),
     ] {
         let request = KeyRequest::new(&other);
-        let opened = pair.private().unwrap_data_key(&[wrapped.clone()], &request).await;
+        let opened = pair.private().unwrap_data_key(std::slice::from_ref(&wrapped), &request).await;
         assert_eq!(opened.err().unwrap().kind(), ErrorKind::Authentication);
     }
 }
