@@ -6,6 +6,9 @@
 
 #[cfg(feature = "aws-lc")]
 mod aws_lc;
+pub(crate) mod passphrase;
+#[cfg(feature = "aws-lc")]
+pub(crate) mod rsa;
 #[cfg(all(feature = "rust-crypto", any(test, not(feature = "aws-lc"))))]
 mod rust_crypto;
 #[cfg(test)]

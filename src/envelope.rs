@@ -246,5 +246,3 @@ pub(crate) use inline::len as inline_len;
 const AAD_LABEL: &[u8] = b"waxseal/floe/v1\0";
 /// FLOE with AES-256-GCM and HKDF-SHA-384.
 const SUITE_FLOE: u8 = 1;
-/// Most wrapped keys beside one body. Each may cost a call to open.
-pub(crate) const MAX_WRAPPED_KEYS: usize = 16;

@@ -8,7 +8,10 @@ mod key_file;
 #[cfg(feature = "kms")]
 mod kms;
 mod local;
+mod multi;
 mod request;
+#[cfg(feature = "aws-lc")]
+mod rsa;
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,11 +26,16 @@ pub use key_file::KeyFile;
 pub use kms::KmsDiscoveryKeyring;
 #[cfg(feature = "kms")]
 pub use kms::KmsKeyring;
+#[cfg(all(feature = "aws-lc", feature = "kms"))]
+pub use kms::KmsRsaKeyring;
 #[cfg(feature = "kms")]
 pub use kms::KmsSigningKey;
 pub use local::LocalKeyring;
+pub use multi::MultiKeyring;
 pub use request::KeyRequest;
 pub use request::KeyUse;
+#[cfg(feature = "aws-lc")]
+pub use rsa::RsaKeyring;
 
 use crate::error::Error;
 use crate::error::ErrorKind;
@@ -55,7 +63,7 @@ pub trait Keyring: fmt::Debug + Send + Sync {
     /// Dropping the future must lose nothing but the key it was making.
     async fn generate_data_key(&self, request: &KeyRequest<'_>) -> Result<DataKey>;
 
-    /// Wraps a data key that another keyring made, as those of a multi keyring beyond its
+    /// Wraps a data key that another keyring made, as those of a [`MultiKeyring`] beyond its
     /// generator do, and re-wrapping does.
     ///
     /// # Errors
@@ -255,5 +263,7 @@ fn unwrap_failed() -> Error {
     Error::authentication("the data key does not unwrap: another key, context or altered bytes")
 }
 
+/// Most wrapped keys of one data key. Each may cost a call to open.
+pub(crate) const MAX_WRAPPED_KEYS: usize = 16;
 /// KMS limits a ciphertext to 6,144 bytes; this leaves room for other kinds.
 const MAX_CIPHERTEXT_LEN: usize = 8192;

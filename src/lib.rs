@@ -9,13 +9,13 @@
 //!
 //! [`EnvelopeCipher`] seals and opens bytes, streams and anything that is [`ReadAt`];
 //! [`S3EncryptionClient`](https://docs.rs/waxseal) does it for objects in S3. Both hold a
-//! [`Keyring`]: [`LocalKeyring`], `KmsKeyring` or your own. [`Error::kind`] says what to do about
-//! a failure.
+//! [`Keyring`]: [`LocalKeyring`], `RsaKeyring`, `KmsKeyring`, your own, or several in a
+//! [`MultiKeyring`]. [`Error::kind`] says what to do about a failure.
 //!
 //! # Runtime
 //!
-//! Nothing here reads the environment, builds a client or starts a runtime. Files and multipart
-//! uploads need to run within a Tokio runtime, as the AWS SDK does.
+//! Nothing here reads the environment, builds a client or starts a runtime. Files, multipart
+//! uploads and a [`MultiKeyring`] need to run within a Tokio runtime, as the AWS SDK does.
 
 // Read in this order: cipher, object, envelope, floe, floe::layout, crypto.
 #[cfg(any(feature = "kms", feature = "s3"))]
@@ -44,9 +44,13 @@ pub use context::EncryptionContext;
 pub use envelope::{Binding, Envelope, Format, METADATA_LIMIT, Placement};
 pub use error::{Error, ErrorKind, Result};
 pub use file::{FileSink, FileTransfer, Transferred};
+#[cfg(all(feature = "aws-lc", feature = "kms"))]
+pub use keyring::KmsRsaKeyring;
+#[cfg(feature = "aws-lc")]
+pub use keyring::RsaKeyring;
 pub use keyring::{
     CacheMetrics, CachingKeyring, CachingKeyringBuilder, DataKey, KeyFile, KeyRequest, KeyUse,
-    Keyring, LocalKeyring, WrappedKey,
+    Keyring, LocalKeyring, MultiKeyring, WrappedKey,
 };
 #[cfg(feature = "kms")]
 pub use keyring::{KmsDiscoveryKeyring, KmsKeyring, KmsSigningKey};

@@ -21,6 +21,7 @@ use crate::commands::open::OpenArgs;
 use crate::commands::seal::SealArgs;
 use crate::exit::Failure;
 use crate::keys::KeySpec;
+use crate::passphrase::PassphraseArgs;
 use crate::place::Place;
 
 /// Seal and open files and S3 objects.
@@ -70,13 +71,21 @@ pub(crate) struct Verbosity {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Key options")]
 pub(crate) struct KeyArgs {
-    /// The wrapping key: `local`, `local:PATH` or `aws-kms:ID`.
+    /// A wrapping key: `local`, `local:PATH`, `aws-kms:ID`, `rsa:PATH` or
+    /// `aws-kms-rsa:ID`.
     ///
     /// `local` is the key file waxseal/keys in your config folder, made when it
     /// first seals. `local:PATH` is a key file of `waxseal keygen`. ID is a KMS
-    /// key id, key ARN, alias name (alias/orders) or alias ARN.
+    /// key id, key ARN, alias name (alias/orders) or alias ARN. `rsa:PATH` is an
+    /// RSA key in PEM: a public one seals, a private one also opens.
+    /// `aws-kms-rsa:ID` is an RSA key in KMS.
+    ///
+    /// Repeat it for more, up to 16: all of them seal, and any one opens. The
+    /// first one makes the data key.
     #[arg(long, value_name = "KEY", default_value = "local")]
-    pub(crate) key: KeySpec,
+    pub(crate) key: Vec<KeySpec>,
+    #[command(flatten)]
+    pub(crate) passphrase: PassphraseArgs,
     /// A pair of the encryption context; repeat it for more.
     ///
     /// Public and authenticated: what was sealed with a pair opens only with that

@@ -191,6 +191,8 @@ const REMEDIES: &[(&str, &str)] = &[
         "by the key this reader demands",
         "it was altered, or signed by somebody else: restore it from a copy",
     ),
+    ("one-shot layout stores", "give one --key, or leave out --format one-shot"),
+    ("at most 16 wrapped keys", "give fewer --key"),
     ("one-shot layout keeps its key", "leave out --binding and --placement inline"),
     ("are outside the", "choose a range within the object; -N.. reads the last N bytes"),
     ("NoSuchBucket", "check the bucket's name, --region and --endpoint-url"),

@@ -1,6 +1,8 @@
 //! Wrapping keys: from `--key` to a keyring.
 
-use std::path::Path;
+mod file;
+mod pem;
+
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -8,29 +10,39 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 
 use async_trait::async_trait;
-use etcetera::BaseStrategy as _;
 use waxseal::DataKey;
 use waxseal::Error;
 use waxseal::ErrorKind;
-use waxseal::KeyFile;
 use waxseal::KeyRequest;
 use waxseal::Keyring;
 use waxseal::KmsKeyring;
+use waxseal::KmsRsaKeyring;
 use waxseal::LocalKeyring;
+use waxseal::MultiKeyring;
 use waxseal::SecretKey;
 use waxseal::WrappedKey;
 
-use crate::aws::Aws;
-use crate::exit::Code;
-use crate::exit::Failure;
-use crate::progress::note;
+pub(crate) use file::absent;
+pub(crate) use file::default_path;
+pub(crate) use file::key_file;
+pub(crate) use file::load;
+pub(crate) use file::make_folder;
 
-/// What `--key` says.
+use crate::args::KeyArgs;
+use crate::aws::Aws;
+use crate::exit::Failure;
+use crate::passphrase::PassphraseArgs;
+
+/// What one `--key` says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum KeySpec {
     AwsKms(String),
+    /// An RSA key in KMS.
+    AwsKmsRsa(String),
     /// A key file; without a path the one in the user's config folder.
     Local(Option<PathBuf>),
+    /// A public or private key in PEM.
+    Rsa(PathBuf),
 }
 
 impl FromStr for KeySpec {
@@ -41,53 +53,85 @@ impl FromStr for KeySpec {
             None if text == "local" => Ok(Self::Local(None)),
             Some(("local", path)) if !path.is_empty() => Ok(Self::Local(Some(path.into()))),
             Some(("aws-kms", id)) if !id.is_empty() => Ok(Self::AwsKms(id.to_owned())),
-            _ => Err("want local, local:PATH or aws-kms:ID"),
+            Some(("aws-kms-rsa", id)) if !id.is_empty() => Ok(Self::AwsKmsRsa(id.to_owned())),
+            Some(("rsa", path)) if !path.is_empty() => Ok(Self::Rsa(path.into())),
+            _ => Err("want local, local:PATH, aws-kms:ID, rsa:PATH or aws-kms-rsa:ID"),
         }
+    }
+}
+
+impl KeySpec {
+    /// As the library's keyring of this kind names itself in envelopes.
+    fn provider(&self) -> &'static str {
+        match self {
+            Self::AwsKms(_) => AWS_KMS,
+            Self::Local(_) => LOCAL,
+            Self::AwsKmsRsa(_) | Self::Rsa(_) => RSA,
+        }
+    }
+
+    async fn keyring(
+        &self,
+        passphrase: &PassphraseArgs,
+        aws: &Aws,
+    ) -> Result<Arc<dyn Keyring>, Failure> {
+        Ok(match self {
+            Self::AwsKms(id) => Arc::new(KmsKeyring::new(aws.kms().await?, id.clone())),
+            Self::AwsKmsRsa(id) => {
+                let keyring = KmsRsaKeyring::connect(aws.kms().await?, id.clone()).await;
+                Arc::new(keyring.map_err(|e| Failure::library("cannot use the RSA key in KMS", e))?)
+            }
+            Self::Local(Some(path)) => match load(path, passphrase)? {
+                Some(keys) => Arc::new(LocalKeyring::new(keys)),
+                // Not made: a mistyped path or an unmounted disk must not look like a new key.
+                None => return Err(absent(path).and("or make a new one with `waxseal keygen`")),
+            },
+            Self::Local(None) => {
+                let path = default_path()?;
+                match load(&path, passphrase)? {
+                    Some(keys) => Arc::new(LocalKeyring::new(keys)),
+                    None => Arc::new(file::Absent(path)),
+                }
+            }
+            Self::Rsa(path) => Arc::new(pem::load(path)?),
+        })
     }
 }
 
 /// The keyring that `--key` names. Remembers what to try when an object names another key.
 #[derive(Clone, Debug)]
 pub(crate) struct Keys {
-    source: Source,
+    keyring: Arc<dyn Keyring>,
+    providers: Arc<[&'static str]>,
     remedy: Arc<Mutex<Option<String>>>,
-}
-
-#[derive(Clone, Debug)]
-enum Source {
-    /// No key file is there. One is made at the first sealing, but never to open.
-    Absent(PathBuf),
-    Kms(KmsKeyring),
-    Local(LocalKeyring),
-    /// For what needs no key.
-    Nothing,
 }
 
 impl Keys {
     /// # Errors
     ///
-    /// `Code::Key` if the key file cannot be used or AWS is not configured.
-    pub(crate) async fn new(spec: &KeySpec, aws: &Aws) -> Result<Self, Failure> {
-        let source = match spec {
-            KeySpec::AwsKms(id) => Source::Kms(KmsKeyring::new(aws.kms().await?, id.clone())),
-            KeySpec::Local(Some(path)) => match load(path)? {
-                Some(keys) => Source::Local(keys.into()),
-                // Not made: a mistyped path or an unmounted disk must not look like a new key.
-                None => return Err(absent(path).and("or make a new one with `waxseal keygen`")),
-            },
-            KeySpec::Local(None) => {
-                let path = default_path()?;
-                match load(&path)? {
-                    Some(keys) => Source::Local(keys.into()),
-                    None => Source::Absent(path),
-                }
+    /// `Code::Key` if a key file cannot be used or AWS is not configured.
+    pub(crate) async fn new(args: &KeyArgs, aws: &Aws) -> Result<Self, Failure> {
+        let mut keyrings = vec![];
+        for (i, spec) in args.key.iter().enumerate() {
+            if args.key[..i].contains(spec) {
+                return Err(Failure::usage(format!("--key number {} was given before", i + 1))
+                    .remedy("give each key once"));
             }
+            keyrings.push(spec.keyring(&args.passphrase, aws).await?);
+        }
+        let mut keyrings = keyrings.into_iter();
+        let first = keyrings.next().expect("there is a default");
+        let keyring = match keyrings.len() {
+            0 => first,
+            _ => Arc::new(keyrings.fold(MultiKeyring::new(first), MultiKeyring::and)),
         };
-        Ok(Self { source, remedy: Arc::default() })
+        let providers = args.key.iter().map(KeySpec::provider).collect();
+        Ok(Self { keyring, providers, remedy: Arc::default() })
     }
 
+    /// For what needs no key.
     pub(crate) fn nothing() -> Self {
-        Self { source: Source::Nothing, remedy: Arc::default() }
+        Self { keyring: Arc::new(Nothing), providers: Arc::default(), remedy: Arc::default() }
     }
 
     /// The failure of a call of the library that used these keys.
@@ -105,18 +149,7 @@ impl Keys {
 #[async_trait]
 impl Keyring for Keys {
     async fn generate_data_key(&self, request: &KeyRequest<'_>) -> waxseal::Result<DataKey> {
-        match &self.source {
-            Source::Absent(path) => {
-                let keys = create(path).map_err(|error| {
-                    Error::new(ErrorKind::KeyAccess, "there is no key to seal with")
-                        .with_source(error)
-                })?;
-                LocalKeyring::new(keys).generate_data_key(request).await
-            }
-            Source::Kms(keyring) => keyring.generate_data_key(request).await,
-            Source::Local(keyring) => keyring.generate_data_key(request).await,
-            Source::Nothing => Err(no_key()),
-        }
+        self.keyring.generate_data_key(request).await
     }
 
     async fn unwrap_data_key(
@@ -124,114 +157,53 @@ impl Keyring for Keys {
         wrapped: &[WrappedKey],
         request: &KeyRequest<'_>,
     ) -> waxseal::Result<SecretKey> {
-        let done = match &self.source {
-            Source::Absent(path) => Err(Error::new(
-                ErrorKind::KeyAccess,
-                format!(
-                    "sealed under {}, and there is no key file {}",
-                    names(wrapped),
-                    path.display()
-                ),
-            )),
-            Source::Kms(keyring) => keyring.unwrap_data_key(wrapped, request).await,
-            Source::Local(keyring) => keyring.unwrap_data_key(wrapped, request).await,
-            Source::Nothing => Err(no_key()),
-        };
-        let own = if matches!(self.source, Source::Kms(_)) { AWS_KMS } else { LOCAL };
-        if let (Err(_), Some(remedy)) = (&done, other_key(own, wrapped)) {
+        let done = self.keyring.unwrap_data_key(wrapped, request).await;
+        if let (Err(_), Some(remedy)) = (&done, other_key(&self.providers, wrapped)) {
             *self.remedy.lock().unwrap_or_else(PoisonError::into_inner) = Some(remedy);
         }
         done
     }
 }
 
-/// Where `--key local` keeps its keys.
-pub(crate) fn default_path() -> Result<PathBuf, Failure> {
-    let folders = etcetera::choose_base_strategy().map_err(|error| {
-        Failure::new(Code::Key, "cannot find your config folder")
-            .because(error)
-            .remedy("set HOME, or name a key file: --key local:PATH")
-    })?;
-    Ok(folders.config_dir().join("waxseal").join("keys"))
-}
+#[derive(Debug)]
+struct Nothing;
 
-/// Makes a key file, and its folder, and says so. Takes the one that another process just made.
-fn create(path: &Path) -> waxseal::Result<KeyFile> {
-    let failed = |error| {
-        let what = format!("cannot make the key file {}", path.display());
-        Error::new(ErrorKind::KeyAccess, what).with_source(error)
-    };
-    make_folder(path).map_err(failed)?;
-    let keys = KeyFile::generate()?;
-    if let Err(error) = keys.create(path) {
-        return KeyFile::load(path).map_err(|_| error);
+#[async_trait]
+impl Keyring for Nothing {
+    async fn generate_data_key(&self, _: &KeyRequest<'_>) -> waxseal::Result<DataKey> {
+        Err(no_key())
     }
-    note(format_args!(
-        "made the key file {} with the key {}; back it up: if it is lost, so is all it sealed",
-        path.display(),
-        keys.current().0
-    ));
-    Ok(keys)
-}
 
-/// Makes the folder of `path`, which only the user can enter, unless it is there.
-pub(crate) fn make_folder(path: &Path) -> std::io::Result<()> {
-    let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else {
-        return Ok(());
-    };
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)?;
-    // Its name should outlive a power cut as the keys do; not every system can say.
-    if let Some(above) = folder.parent().and_then(|above| std::fs::File::open(above).ok()) {
-        let _ = above.sync_all();
-    }
-    Ok(())
-}
-
-/// The key file at `path`, or `None` if there is none.
-pub(crate) fn load(path: &Path) -> Result<Option<KeyFile>, Failure> {
-    match KeyFile::load(path) {
-        Ok(keys) => Ok(Some(keys)),
-        Err(_) if !path.try_exists().unwrap_or(true) => Ok(None),
-        Err(error) => Err(key_file(error)),
+    async fn unwrap_data_key(
+        &self,
+        _: &[WrappedKey],
+        _: &KeyRequest<'_>,
+    ) -> waxseal::Result<SecretKey> {
+        Err(no_key())
     }
 }
 
-pub(crate) fn absent(path: &Path) -> Failure {
-    Failure::new(Code::Key, format!("there is no key file {}", path.display()))
-        .remedy("check the path")
-}
-
-/// Any failure of a key file is one of key access.
-pub(crate) fn key_file(error: Error) -> Failure {
-    let remedy = match error.kind() {
-        ErrorKind::Format => {
-            "name a file that `waxseal keygen` made, or restore it from its backup"
+/// What to say if these wrapped keys are for others than the keys given, which are of these kinds.
+fn other_key(given: &[&str], wrapped: &[WrappedKey]) -> Option<String> {
+    let remedy = |wrapped: &WrappedKey| {
+        let id = wrapped.key_id()?;
+        match wrapped.provider() {
+            AWS_KMS => Some(format!("use --key {AWS_KMS}:{id}")),
+            LOCAL if given.contains(&LOCAL) => {
+                Some(format!("name the key file that holds the key {id}: --key local:PATH"))
+            }
+            LOCAL => {
+                Some(format!("use --key local or local:PATH, the key file that holds the key {id}"))
+            }
+            RSA => Some(format!(
+                "use --key rsa:PATH, the private key whose public half has the SHA-256 {id}, or \
+                 aws-kms-rsa:ID if it is in KMS"
+            )),
+            _ => None,
         }
-        ErrorKind::KeyAccess => "run that command, and think about who may have read the keys",
-        _ => "check the path and its permissions",
     };
-    Failure::library("cannot use the key file", error).with_code(Code::Key).remedy(remedy)
-}
-
-/// What to say if these wrapped keys are for another key than `own` can be.
-fn other_key(own: &str, wrapped: &[WrappedKey]) -> Option<String> {
-    let named = |provider: &str| {
-        wrapped.iter().find(|w| w.provider() == provider).and_then(WrappedKey::key_id)
-    };
-    match (named(AWS_KMS), named(LOCAL)) {
-        (_, Some(id)) if own == LOCAL => {
-            Some(format!("name the key file that holds the key {id}: --key local:PATH"))
-        }
-        (Some(arn), _) => Some(format!("use --key {AWS_KMS}:{arn}")),
-        (None, Some(id)) => {
-            Some(format!("use --key local or local:PATH, the key file that holds the key {id}"))
-        }
-        (None, None) => None,
-    }
+    let of_given = wrapped.iter().filter(|w| given.contains(&w.provider()));
+    of_given.chain(wrapped).find_map(remedy)
 }
 
 fn names(wrapped: &[WrappedKey]) -> String {
@@ -246,6 +218,7 @@ fn no_key() -> Error {
 /// As the library's keyrings name themselves in envelopes.
 const AWS_KMS: &str = "aws-kms";
 const LOCAL: &str = "local";
+const RSA: &str = "rsa";
 
 #[cfg(test)]
 mod tests {
@@ -257,7 +230,20 @@ mod tests {
         assert_eq!("local".parse(), Ok(KeySpec::Local(None)));
         assert_eq!("local:a:b".parse(), Ok(KeySpec::Local(Some("a:b".into()))));
         assert_eq!(format!("aws-kms:{arn}").parse(), Ok(KeySpec::AwsKms(arn.into())));
-        for bad in ["", "local:", "aws-kms", "aws-kms:", "alias/x", "kms:x", "Local"] {
+        assert_eq!("aws-kms-rsa:a:b".parse(), Ok(KeySpec::AwsKmsRsa("a:b".into())));
+        assert_eq!("rsa:a:b".parse(), Ok(KeySpec::Rsa("a:b".into())));
+        for bad in [
+            "",
+            "local:",
+            "aws-kms",
+            "aws-kms:",
+            "alias/x",
+            "kms:x",
+            "Local",
+            "rsa",
+            "rsa:",
+            "aws-kms-rsa:",
+        ] {
             assert!(bad.parse::<KeySpec>().is_err(), "{bad}");
         }
     }
@@ -266,12 +252,16 @@ mod tests {
     fn the_remedy_names_the_key_that_is_needed() {
         let kms = WrappedKey::new("aws-kms", "arn:1", [1]).unwrap();
         let local = WrappedKey::new("local", "ab12", [1]).unwrap();
-        let remedy = |own, wrapped: &[&WrappedKey]| {
-            other_key(own, &wrapped.iter().map(|w| (*w).clone()).collect::<Vec<_>>()).unwrap()
+        let rsa = WrappedKey::new("rsa", "9f8e", [1]).unwrap();
+        let remedy = |given, wrapped: &[&WrappedKey]| {
+            other_key(&[given], &wrapped.iter().map(|w| (*w).clone()).collect::<Vec<_>>()).unwrap()
         };
         assert_eq!(remedy(LOCAL, &[&kms]), "use --key aws-kms:arn:1");
         assert_eq!(remedy(AWS_KMS, &[&kms]), "use --key aws-kms:arn:1");
         assert!(remedy(AWS_KMS, &[&local]).contains("use --key local or local:PATH"));
         assert!(remedy(LOCAL, &[&local]).contains("holds the key ab12"));
+        assert!(remedy(LOCAL, &[&kms, &local]).contains("holds the key ab12"));
+        assert_eq!(remedy(RSA, &[&kms, &local]), "use --key aws-kms:arn:1");
+        assert!(remedy(RSA, &[&kms, &rsa]).contains("has the SHA-256 9f8e"));
     }
 }

@@ -11,6 +11,7 @@ mod exit;
 mod input;
 mod keys;
 mod output;
+mod passphrase;
 mod place;
 mod progress;
 mod signals;

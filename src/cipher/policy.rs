@@ -5,9 +5,9 @@ use std::ops::RangeInclusive;
 use crate::context::EncryptionContext;
 use crate::envelope::Envelope;
 use crate::envelope::Format;
-use crate::envelope::MAX_WRAPPED_KEYS;
 use crate::error::Error;
 use crate::error::Result;
+use crate::keyring::MAX_WRAPPED_KEYS;
 use crate::oneshot;
 
 /// What is accepted when opening. Checked before any key is asked for.

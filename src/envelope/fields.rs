@@ -23,11 +23,11 @@ use percent_encoding::utf8_percent_encode;
 use crate::context::EncryptionContext;
 use crate::envelope::Content;
 use crate::envelope::Envelope;
-use crate::envelope::MAX_WRAPPED_KEYS;
 use crate::envelope::binding::Mode;
 use crate::error::Error;
 use crate::error::Result;
 use crate::floe;
+use crate::keyring::MAX_WRAPPED_KEYS;
 use crate::keyring::WrappedKey;
 use crate::signing::Signature;
 

@@ -8,6 +8,8 @@
 //!
 //! The last key is the current one. Lines that begin with `#` and empty lines are ignored.
 
+mod locked;
+
 use std::fmt;
 use std::io::Read as _;
 use std::io::Write as _;
@@ -29,6 +31,11 @@ use crate::secret::SecretKey;
 /// Adding a key rotates: new objects use it, and what older keys sealed still opens. Losing a key
 /// loses what it sealed. The functions here read and write files at once, without `await`: key
 /// files are a few hundred bytes.
+///
+/// A file can be locked with a passphrase: the whole of it is then sealed under a key that Argon2id
+/// makes of it, with 64 MiB of memory and some 0.3 s of one core. Whoever has the file can try
+/// passphrases at that cost each, so that a guessable one protects little. Reading takes no more
+/// than 1 GiB, whatever the file says.
 ///
 /// ```
 /// # fn main() -> waxseal::Result<()> {
@@ -76,20 +83,55 @@ impl KeyFile {
     ///
     /// # Errors
     ///
-    /// `Store` if it cannot be read; `KeyAccess` if others than its owner can read it; `Format` if
-    /// it is not a key file.
+    /// `Store` if it cannot be read; `KeyAccess` if others than its owner can read it, or it is
+    /// locked; `Format` if it is not a key file.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let file = std::fs::File::open(path).map_err(|e| unreadable(path, e))?;
-        check_private(path, &file)?;
-        // Read at once: a buffer that grows leaves keys behind.
-        let mut text = Zeroizing::new(Vec::with_capacity(MAX_FILE_LEN));
-        let read = file.take(MAX_FILE_LEN as u64).read_to_end(&mut text);
-        read.map_err(|e| unreadable(path, e))?;
-        std::str::from_utf8(&text)
-            .ok()
-            .and_then(Self::parse)
-            .ok_or_else(|| Error::format(format!("{} is not a waxseal key file", path.display())))
+        let text = read(path)?;
+        let text = std::str::from_utf8(&text).unwrap_or_default();
+        if locked::is_locked(text) {
+            let text = format!("the key file {} is locked with a passphrase", path.display());
+            return Err(Error::new(ErrorKind::KeyAccess, text));
+        }
+        Self::parse(text).ok_or_else(|| not_a_key_file(path))
+    }
+
+    /// Reads the key file at `path` that is locked with this passphrase, which the caller wipes.
+    ///
+    /// # Errors
+    ///
+    /// `Store` if it cannot be read; `KeyAccess` if others than its owner can read it, or the
+    /// passphrase is wrong; `InvalidInput` if it is not locked; `Format` if it is not a key file,
+    /// or costs more than is borne; `Keyring` if there is too little memory.
+    pub fn load_locked(path: impl AsRef<Path>, passphrase: &[u8]) -> Result<Self> {
+        let path = path.as_ref();
+        let text = read(path)?;
+        let text = std::str::from_utf8(&text).unwrap_or_default();
+        if !locked::is_locked(text) {
+            return Err(match Self::parse(text) {
+                Some(_) => Error::invalid_input(format!(
+                    "the key file {} is not locked: it needs no passphrase",
+                    path.display()
+                )),
+                None => not_a_key_file(path),
+            });
+        }
+        let plain = locked::unlock(text, passphrase).map_err(|e| {
+            let text = format!("the key file {}: {e}", path.display());
+            e.with_message(text)
+        })?;
+        let plain = std::str::from_utf8(&plain).unwrap_or_default();
+        Self::parse(plain).ok_or_else(|| not_a_key_file(path))
+    }
+
+    /// Whether the key file at `path` is locked with a passphrase, by how it begins.
+    ///
+    /// # Errors
+    ///
+    /// `Store` if it cannot be read; `KeyAccess` if others than its owner can read it.
+    pub fn is_locked(path: impl AsRef<Path>) -> Result<bool> {
+        let text = read(path.as_ref())?;
+        Ok(locked::is_locked(std::str::from_utf8(&text).unwrap_or_default()))
     }
 
     /// Adds a new random key, makes it the current one and returns its id.
@@ -115,7 +157,19 @@ impl KeyFile {
     /// `Store` if a file is there already, which is left as it is, or cannot be made.
     pub fn create(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
-        self.write_beside(path)?.commit_new().map_err(|e| unwritable(path, e))
+        write_beside(path, &self.text())?.commit_new().map_err(|e| unwritable(path, e))
+    }
+
+    /// Writes a new file, locked with this passphrase, which the caller wipes.
+    ///
+    /// # Errors
+    ///
+    /// As [`create`](Self::create); `InvalidInput` if the passphrase is empty; `Keyring` if the
+    /// system has no randomness or too little memory.
+    pub fn create_locked(&self, path: impl AsRef<Path>, passphrase: &[u8]) -> Result<()> {
+        let path = path.as_ref();
+        let text = locked::lock(&self.text(), passphrase)?;
+        write_beside(path, text.as_bytes())?.commit_new().map_err(|e| unwritable(path, e))
     }
 
     /// Replaces the file at `path` in one step.
@@ -125,7 +179,19 @@ impl KeyFile {
     /// `Store` if it cannot be written; the old file is then left as it is.
     pub fn replace(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
-        self.write_beside(path)?.commit_durable().map_err(|e| unwritable(path, e))
+        write_beside(path, &self.text())?.commit_durable().map_err(|e| unwritable(path, e))
+    }
+
+    /// Replaces the file at `path` in one step by one that is locked with this passphrase.
+    ///
+    /// # Errors
+    ///
+    /// As [`replace`](Self::replace); `InvalidInput` if the passphrase is empty; `Keyring` if the
+    /// system has no randomness or too little memory.
+    pub fn replace_locked(&self, path: impl AsRef<Path>, passphrase: &[u8]) -> Result<()> {
+        let path = path.as_ref();
+        let text = locked::lock(&self.text(), passphrase)?;
+        write_beside(path, text.as_bytes())?.commit_durable().map_err(|e| unwritable(path, e))
     }
 
     /// The id and key that seal.
@@ -158,21 +224,22 @@ impl KeyFile {
         (!file.keys.is_empty()).then_some(file)
     }
 
-    /// A private file with these keys, to be committed.
-    fn write_beside(&self, path: &Path) -> Result<NewFile> {
-        let write = || {
-            let new = NewFile::create_private(path)?;
-            let mut file = new.file();
-            writeln!(file, "{COMMENT}")?;
-            for (id, key) in &self.keys {
-                let mut encoded = Zeroizing::new([0; 43]);
-                let encoded = Base64UrlUnpadded::encode(key.expose(), &mut encoded[..])
-                    .expect("32 bytes are 43 characters");
-                writeln!(file, "{LINE} {id} {encoded}")?;
+    /// The file, without a passphrase.
+    fn text(&self) -> Zeroizing<Vec<u8>> {
+        // Large enough from the start: a buffer that grows leaves keys behind.
+        let len: usize = self.keys.iter().map(|(id, _)| LINE.len() + id.len() + 46).sum();
+        let mut text = Zeroizing::new(Vec::with_capacity(COMMENT.len() + 1 + len));
+        text.extend_from_slice(COMMENT.as_bytes());
+        for (id, key) in &self.keys {
+            let mut encoded = Zeroizing::new([0; 43]);
+            let encoded = Base64UrlUnpadded::encode(key.expose(), &mut encoded[..])
+                .expect("32 bytes are 43 characters");
+            for part in ["\n", LINE, " ", id, " ", encoded] {
+                text.extend_from_slice(part.as_bytes());
             }
-            Ok(new)
-        };
-        write().map_err(|e| unwritable(path, e))
+        }
+        text.push(b'\n');
+        text
     }
 }
 
@@ -212,6 +279,32 @@ fn check_private(path: &Path, file: &std::fs::File) -> Result<()> {
 #[cfg(not(unix))]
 fn check_private(_: &Path, _: &std::fs::File) -> Result<()> {
     Ok(())
+}
+
+/// The bytes of the file, which only its owner can read.
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
+    let file = std::fs::File::open(path).map_err(|e| unreadable(path, e))?;
+    check_private(path, &file)?;
+    // Read at once: a buffer that grows leaves keys behind.
+    let mut text = Zeroizing::new(Vec::with_capacity(MAX_FILE_LEN));
+    let read = file.take(MAX_FILE_LEN as u64).read_to_end(&mut text);
+    read.map_err(|e| unreadable(path, e))?;
+    Ok(text)
+}
+
+/// A private file with this text, to be committed.
+fn write_beside(path: &Path, text: &[u8]) -> Result<NewFile> {
+    let write = || {
+        let new = NewFile::create_private(path)?;
+        let mut file = new.file();
+        file.write_all(text)?;
+        Ok(new)
+    };
+    write().map_err(|e| unwritable(path, e))
+}
+
+fn not_a_key_file(path: &Path) -> Error {
+    Error::format(format!("{} is not a waxseal key file", path.display()))
 }
 
 fn unreadable(path: &Path, source: std::io::Error) -> Error {

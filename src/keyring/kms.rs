@@ -5,6 +5,8 @@ mod arn;
 mod calls;
 mod discovery;
 mod failure;
+#[cfg(feature = "aws-lc")]
+mod rsa;
 mod signing;
 mod small;
 
@@ -30,6 +32,8 @@ use crate::keyring::kms::calls::secret_key;
 use crate::secret::SecretKey;
 
 pub use discovery::KmsDiscoveryKeyring;
+#[cfg(feature = "aws-lc")]
+pub use rsa::KmsRsaKeyring;
 pub use signing::KmsSigningKey;
 
 /// Wraps data keys under one AWS KMS key: GenerateDataKey seals, Decrypt opens.

@@ -2,7 +2,8 @@
 //!
 //! A plain synchronous state machine behind the wire format (AWS JSON 1.1): bytes of a request
 //! in, status and bytes of the reply out. It knows nothing of HTTP connections, signatures,
-//! grants, key policies or any key type but `SYMMETRIC_DEFAULT` and `ECC_NIST_P384`.
+//! grants, key policies or any key type but `SYMMETRIC_DEFAULT`, `ECC_NIST_P384` and RSA for
+//! encryption.
 //!
 //! Keys wrap with real AES-256-GCM, the encryption context is the associated data, and every
 //! rotation of a key stays able to unwrap what it wrapped.
@@ -11,6 +12,7 @@ mod blob;
 mod crypto_operations;
 mod key;
 mod key_operations;
+mod rsa;
 mod saved;
 mod signing;
 mod wire;
@@ -158,6 +160,9 @@ impl Kms {
         let input = Input::parse(body)?;
         let mut account = lock(&self.account);
         account.region(region);
+        if let Some(reply) = rsa::run(&account, region, operation, &input) {
+            return reply;
+        }
         if let Some(reply) = crypto_operations::run(&account, region, operation, &input) {
             return reply;
         }

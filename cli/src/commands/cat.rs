@@ -65,7 +65,7 @@ pub(crate) async fn run(args: CatArgs, verbosity: Verbosity) -> Result<(), Failu
     let what = format!("cannot read {}", args.source);
     let (keys, opened) = match &args.source {
         Place::S3(name) => {
-            let keys = Keys::new(&args.key.key, &aws).await?;
+            let keys = Keys::new(&args.key, &aws).await?;
             let cipher = args.read.apply(args.key.cipher(keys.clone()));
             let cipher = args.signed_by.apply(cipher, &aws).await?;
             let s3 = S3EncryptionClient::new(aws.s3().await?, cipher);
@@ -80,7 +80,7 @@ pub(crate) async fn run(args: CatArgs, verbosity: Verbosity) -> Result<(), Failu
                     .remedy("use `waxseal open` for pipes"));
             }
             let file = input.into_file();
-            let keys = Keys::new(&args.key.key, &aws).await?;
+            let keys = Keys::new(&args.key, &aws).await?;
             let cipher = args.read.apply(args.key.cipher(keys.clone()));
             let cipher = args.signed_by.apply(cipher, &aws).await?;
             (keys, cipher.open_at(Arc::new(file), &context).await)

@@ -154,7 +154,7 @@ async fn upload(args: CpArgs, to: &S3Name, verbosity: Verbosity) -> Result<(), F
     let context = args.key.context()?;
     let input = Input::open(&args.from, verbosity).await?;
     let aws = Aws::new(args.aws);
-    let keys = Keys::new(&args.key.key, &aws).await?;
+    let keys = Keys::new(&args.key, &aws).await?;
     let cipher = args.upload.segment.apply(args.key.cipher(keys.clone()));
     let cipher = args.upload.sign.apply(cipher, &aws).await?;
     let s3 = S3EncryptionClient::new(aws.s3().await?, cipher.format(args.upload.format.into()))
@@ -185,7 +185,7 @@ async fn download(
     let output = OutputArgs { output: to, force: args.force, sync: args.download.sync.clone() };
     let mut output = Output::open(&output, Content::Opened).await?;
     let aws = Aws::new(args.aws);
-    let keys = Keys::new(&args.key.key, &aws).await?;
+    let keys = Keys::new(&args.key, &aws).await?;
     let cipher = args.download.read.apply(args.key.cipher(keys.clone()));
     let cipher = args.download.signed_by.apply(cipher, &aws).await?;
     let s3 = S3EncryptionClient::new(aws.s3().await?, cipher);

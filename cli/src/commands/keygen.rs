@@ -6,11 +6,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 use waxseal::KeyFile;
+use zeroize::Zeroizing;
 
 use crate::args::Verbosity;
 use crate::exit::Code;
 use crate::exit::Failure;
 use crate::keys;
+use crate::passphrase::PassphraseArgs;
 
 /// Make a key file, or add a new key to one
 ///
@@ -26,28 +28,49 @@ pub(crate) struct KeygenArgs {
     /// Add a new key, which seals from now on, to a file that is there.
     #[arg(long)]
     rotate: bool,
+    /// Lock the file with a passphrase, asked for twice.
+    ///
+    /// Whoever has the file can try passphrases, some 0.3 s of computing each.
+    /// A file that is locked stays so, with the same passphrase, when it is
+    /// rotated.
+    #[arg(long)]
+    passphrase: bool,
+    #[command(flatten)]
+    from: PassphraseArgs,
+}
+
+impl KeygenArgs {
+    /// The new passphrase, if there is to be one.
+    fn chosen(&self) -> Result<Option<Zeroizing<String>>, Failure> {
+        let wanted = self.passphrase || self.from.is_given();
+        wanted.then(|| self.from.choose()).transpose()
+    }
 }
 
 /// Key files are a few hundred bytes, so all this is done at once.
 pub(crate) fn run(args: KeygenArgs, verbosity: Verbosity) -> Result<(), Failure> {
-    let path = match args.path {
-        Some(path) => path,
+    let path = match &args.path {
+        Some(path) => path.clone(),
         None => {
             let path = keys::default_path()?;
             keys::make_folder(&path).map_err(|e| Failure::io("cannot make its folder", e))?;
             path
         }
     };
-    if args.rotate { rotate(&path, verbosity) } else { create(&path, verbosity) }
+    if args.rotate { rotate(&path, &args, verbosity) } else { create(&path, &args, verbosity) }
 }
 
-fn create(path: &Path, verbosity: Verbosity) -> Result<(), Failure> {
+fn create(path: &Path, args: &KeygenArgs, verbosity: Verbosity) -> Result<(), Failure> {
     if path.symlink_metadata().is_ok() {
         return Err(Failure::new(Code::Key, format!("{} is there already", path.display()))
             .remedy("choose another path, or add a key to it with --rotate"));
     }
     let keys = KeyFile::generate().map_err(keys::key_file)?;
-    keys.create(path).map_err(keys::key_file)?;
+    let created = match args.chosen()? {
+        Some(passphrase) => keys.create_locked(path, passphrase.as_bytes()),
+        None => keys.create(path),
+    };
+    created.map_err(keys::key_file)?;
     verbosity.note(format_args!(
         "made the key file {} with the key {}; back it up: if it is lost, so is all it sealed",
         path.display(),
@@ -56,14 +79,27 @@ fn create(path: &Path, verbosity: Verbosity) -> Result<(), Failure> {
     Ok(())
 }
 
-fn rotate(path: &Path, verbosity: Verbosity) -> Result<(), Failure> {
+fn rotate(path: &Path, args: &KeygenArgs, verbosity: Verbosity) -> Result<(), Failure> {
     let Ok(path) = path.canonicalize() else {
         return Err(keys::absent(path).and("or make it without --rotate"));
     };
     let _lock = lock_folder(&path).map_err(|e| Failure::io("cannot lock the key file", e))?;
-    let mut file = keys::load(&path)?.ok_or_else(|| keys::absent(&path))?;
+    let passphrase = match KeyFile::is_locked(&path).map_err(keys::key_file)? {
+        true => Some(args.from.of(&path)?),
+        false => None,
+    };
+    let loaded = match &passphrase {
+        Some(passphrase) => KeyFile::load_locked(&path, passphrase.as_bytes()),
+        None => KeyFile::load(&path),
+    };
+    let mut file = loaded.map_err(keys::key_file)?;
     let id = file.rotate().map_err(keys::key_file)?;
-    file.replace(&path).map_err(keys::key_file)?;
+    let locks = if passphrase.is_some() { passphrase } else { args.chosen()? };
+    let replaced = match locks {
+        Some(passphrase) => file.replace_locked(&path, passphrase.as_bytes()),
+        None => file.replace(&path),
+    };
+    replaced.map_err(keys::key_file)?;
     verbosity.note(format_args!(
         "added the key {id} to {}; it seals from now on; back the file up again",
         path.display()
@@ -85,4 +121,9 @@ Examples:
   waxseal seal --key local:./backup.keys report.pdf -o report.pdf.sealed
 
   Seal with a new key from now on; what the old one sealed still opens:
-    waxseal keygen --rotate ./backup.keys";
+    waxseal keygen --rotate ./backup.keys
+
+  A file that is of no use without a passphrase, and a job that has it:
+    waxseal keygen --passphrase ./offline.keys
+    waxseal open --key local:./offline.keys --passphrase-file /run/secrets/p \\
+        dump.sql.sealed -o dump.sql";

@@ -47,7 +47,7 @@ pub(crate) async fn run(args: OpenArgs, verbosity: Verbosity) -> Result<(), Fail
     let mut output = Output::open(&args.output, Content::Opened).await?;
     let input = Input::open(&args.input, verbosity).await?;
     let aws = Aws::new(args.aws);
-    let keys = Keys::new(&args.key.key, &aws).await?;
+    let keys = Keys::new(&args.key, &aws).await?;
     let cipher = args.read.apply(args.key.cipher(keys.clone()));
     let cipher = args.signed_by.apply(cipher, &aws).await?;
 
@@ -68,6 +68,9 @@ Examples:
   Only if it was sealed for this host:
     waxseal open --key aws-kms:alias/backup --context host=web1 srv.tar.sealed \\
         | tar x
+
+  Without KMS, with the recovery key it was sealed under as well:
+    waxseal open --key rsa:safe.pem dump.sql.sealed -o dump.sql
 
   Only if the holder of this key sealed it:
     waxseal open --key aws-kms:alias/backup --signed-by aws-kms:ARN srv.tar.sealed

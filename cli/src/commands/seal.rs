@@ -45,7 +45,7 @@ pub(crate) async fn run(args: SealArgs, verbosity: Verbosity) -> Result<(), Fail
     let mut output = Output::open(&args.output, Content::Sealed).await?;
     let input = Input::open(&args.input, verbosity).await?;
     let aws = Aws::new(args.aws);
-    let keys = Keys::new(&args.key.key, &aws).await?;
+    let keys = Keys::new(&args.key, &aws).await?;
     let cipher = args.segment.apply(args.key.cipher(keys.clone()));
     let cipher = args.sign.apply(cipher, &aws).await?;
 
@@ -67,6 +67,12 @@ Examples:
   A backup under a KMS key that only the backup role may use:
     tar c /srv | waxseal seal --key aws-kms:alias/backup \\
         --context host=web1 --segment-size 1MiB -o srv.tar.sealed
+
+  Under a KMS key, and a recovery key whose private half is kept offline:
+    openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072 -out safe.pem
+    openssl pkey -in safe.pem -pubout -out recovery.pub
+    waxseal seal --key aws-kms:alias/backup --key rsa:recovery.pub \\
+        dump.sql -o dump.sql.sealed
 
   Bound to a name, so that no other sealed file passes for it:
     waxseal seal --binding label:payroll/2026-01 payroll.csv -o payroll.sealed

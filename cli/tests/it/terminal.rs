@@ -13,7 +13,7 @@ use crate::support::User;
 use crate::support::bytes;
 
 /// The two ends of a new terminal: the screen, and what programs write to.
-fn terminal() -> (File, File) {
+pub(crate) fn terminal() -> (File, File) {
     let screen: OwnedFd = rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     rustix::pty::grantpt(&screen).unwrap();
     rustix::pty::unlockpt(&screen).unwrap();

@@ -258,7 +258,7 @@ pub(super) fn malformed_reply(what: &str) -> Error {
 }
 
 /// Takes the plaintext out of a reply, in the memory where the SDK has it, to be wiped.
-fn take(plaintext: Option<Blob>) -> Zeroizing<Vec<u8>> {
+pub(super) fn take(plaintext: Option<Blob>) -> Zeroizing<Vec<u8>> {
     Zeroizing::new(plaintext.map(Blob::into_inner).unwrap_or_default())
 }
 

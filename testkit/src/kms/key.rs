@@ -13,11 +13,12 @@ use serde_json::json;
 use crate::record::lock;
 use crate::sdk::ACCOUNT;
 
+use super::rsa::RsaPair;
 use super::signing;
 use super::signing::Signer;
 use super::wire::Failure;
 
-/// A symmetric or signing key, or one replica of it.
+/// A symmetric, RSA or signing key, or one replica of it.
 #[derive(Clone, Debug)]
 pub(super) struct Key {
     /// A UUID, or `mrk-` and 32 digits. Always 36 characters.
@@ -36,6 +37,8 @@ pub(super) struct Key {
     pub(super) material: Material,
     /// What makes it a key that signs, and nothing else.
     pub(super) signer: Option<Signer>,
+    /// What makes it an RSA key.
+    pub(super) rsa: Option<RsaPair>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -69,6 +72,7 @@ impl Key {
             primary: multi_region.then(|| region.to_owned()),
             material: Material::from(vec![random()]),
             signer: None,
+            rsa: None,
         }
     }
 
@@ -76,11 +80,12 @@ impl Key {
         if self.signer.is_some() { signing::USAGE } else { "ENCRYPT_DECRYPT" }
     }
 
-    /// Refuses a key that signs.
+    /// Refuses a key that signs, and one of RSA.
     pub(super) fn need_symmetric(&self, operation: &str) -> Result<(), Failure> {
-        match &self.signer {
-            Some(_) => Err(Failure::invalid_key_usage(&self.arn, self.usage(), operation)),
-            None => Ok(()),
+        match (&self.signer, &self.rsa) {
+            (Some(_), _) => Err(Failure::invalid_key_usage(&self.arn, self.usage(), operation)),
+            (None, Some(_)) => Err(Failure::incompatible_algorithm(SYMMETRIC, "RSA")),
+            (None, None) => Ok(()),
         }
     }
 
@@ -119,9 +124,10 @@ impl Key {
             "MultiRegion": self.primary.is_some(),
             "Origin": "AWS_KMS",
         });
-        match &self.signer {
-            Some(_) => metadata["SigningAlgorithms"] = json!([signing::ALGORITHM]),
-            None => metadata["EncryptionAlgorithms"] = json!([SYMMETRIC]),
+        match (&self.signer, &self.rsa) {
+            (Some(_), _) => metadata["SigningAlgorithms"] = json!([signing::ALGORITHM]),
+            (None, Some(pair)) => pair.describe(&mut metadata),
+            (None, None) => metadata["EncryptionAlgorithms"] = json!([SYMMETRIC]),
         }
         if let State::PendingDeletion { due } = self.state {
             metadata["DeletionDate"] = seconds(due);

@@ -11,6 +11,7 @@ use super::key::State;
 use super::key::arn_of;
 use super::key::now;
 use super::key::seconds;
+use super::rsa::RsaPair;
 use super::signing;
 use super::signing::Signer;
 use super::wire::Failure;
@@ -77,14 +78,16 @@ impl Request<'_> {
         let usage = self.input.text("KeyUsage")?.unwrap_or("ENCRYPT_DECRYPT");
         let spec = self.input.text("KeySpec")?.unwrap_or("SYMMETRIC_DEFAULT");
         let mut key = Key::new(self.region, self.input.flag("MultiRegion")?);
-        key.signer = match (usage, spec) {
-            ("ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT") => None,
-            (signing::USAGE, signing::SPEC) => Some(Signer::generate()),
-            _ => {
-                let what = format!("{usage} with {spec} is not supported here");
-                return Err(Failure::unsupported(what));
-            }
-        };
+        match (usage, spec) {
+            ("ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT") => {}
+            (signing::USAGE, signing::SPEC) => key.signer = Some(Signer::generate()),
+            ("ENCRYPT_DECRYPT", _) => key.rsa = RsaPair::generate(spec),
+            _ => {}
+        }
+        let is_symmetric = (usage, spec) == ("ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT");
+        if !is_symmetric && key.signer.is_none() && key.rsa.is_none() {
+            return Err(Failure::unsupported(format!("{usage} with {spec} is not supported here")));
+        }
         self.input.text("Description")?.unwrap_or_default().clone_into(&mut key.description);
         key.tags = self.input.tags()?;
         let reply = json!({ "KeyMetadata": self.describe(&key) });

@@ -14,6 +14,7 @@ use super::key::Key;
 use super::key::Material;
 use super::key::State;
 use super::key::arn_of;
+use super::rsa::RsaPair;
 use super::signing::Signer;
 
 /// Reads the keys of all regions; none if there is no file.
@@ -58,6 +59,7 @@ fn region_to(region: &Region) -> Value {
             "material": key.material.all().iter().map(base64::encode).collect::<Vec<_>>(),
             "primary": key.primary,
             "signer": key.signer.as_ref().map(|signer| base64::encode(signer.to_pkcs8())),
+            "rsa": key.rsa.as_ref().map(|pair| base64::encode(pair.to_pkcs8())),
             "state": key.state.name(),
             "tags": key.tags,
         })
@@ -100,6 +102,10 @@ fn key_from(
         Some(pkcs8) => Some(Signer::from_pkcs8(&base64::decode(pkcs8).ok()?)?),
         None => None,
     };
+    let rsa = match text("rsa") {
+        Some(pkcs8) => Some(RsaPair::from_pkcs8(&base64::decode(pkcs8).ok()?)?),
+        None => None,
+    };
     Some(Key {
         arn: arn_of(region, &id),
         region: region.to_owned(),
@@ -116,6 +122,7 @@ fn key_from(
         tags: saved.get("tags")?.as_array()?.iter().map(tag).collect::<Option<_>>()?,
         primary: text("primary"),
         signer,
+        rsa,
         material: materials.entry(id.clone()).or_insert_with(|| Material::from(secrets)).clone(),
         id,
     })

@@ -167,6 +167,11 @@ impl Failure {
         Self::with("DisabledException", format!("{arn} is disabled."))
     }
 
+    pub(super) fn incompatible_algorithm(algorithm: &str, spec: &str) -> Self {
+        let message = format!("Algorithm {algorithm} is incompatible with key spec {spec}.");
+        Self::with("InvalidKeyUsageException", message)
+    }
+
     pub(super) fn incorrect_key() -> Self {
         Self::with(
             "IncorrectKeyException",

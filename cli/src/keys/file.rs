@@ -1,0 +1,142 @@
+//! The key file of `--key local` and `local:PATH`: found, made, loaded.
+
+use std::path::Path;
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use etcetera::BaseStrategy as _;
+use waxseal::DataKey;
+use waxseal::Error;
+use waxseal::ErrorKind;
+use waxseal::KeyFile;
+use waxseal::KeyRequest;
+use waxseal::Keyring;
+use waxseal::LocalKeyring;
+use waxseal::SecretKey;
+use waxseal::WrappedKey;
+
+use crate::exit::Code;
+use crate::exit::Failure;
+use crate::keys::names;
+use crate::passphrase::PassphraseArgs;
+use crate::progress::note;
+
+/// No key file is there. One is made at the first sealing, but never to open.
+#[derive(Debug)]
+pub(super) struct Absent(pub(super) PathBuf);
+
+impl Absent {
+    fn made(&self) -> waxseal::Result<LocalKeyring> {
+        let keys = create(&self.0).map_err(|error| {
+            Error::new(ErrorKind::KeyAccess, "there is no key to seal with").with_source(error)
+        })?;
+        Ok(LocalKeyring::new(keys))
+    }
+}
+
+#[async_trait]
+impl Keyring for Absent {
+    async fn generate_data_key(&self, request: &KeyRequest<'_>) -> waxseal::Result<DataKey> {
+        self.made()?.generate_data_key(request).await
+    }
+
+    async fn wrap_data_key(
+        &self,
+        key: &SecretKey,
+        request: &KeyRequest<'_>,
+    ) -> waxseal::Result<Vec<WrappedKey>> {
+        self.made()?.wrap_data_key(key, request).await
+    }
+
+    async fn unwrap_data_key(
+        &self,
+        wrapped: &[WrappedKey],
+        _: &KeyRequest<'_>,
+    ) -> waxseal::Result<SecretKey> {
+        let (sealed_under, path) = (names(wrapped), self.0.display());
+        let text = format!("sealed under {sealed_under}, and there is no key file {path}");
+        Err(Error::new(ErrorKind::KeyAccess, text))
+    }
+}
+
+/// Where `--key local` keeps its keys.
+pub(crate) fn default_path() -> Result<PathBuf, Failure> {
+    let folders = etcetera::choose_base_strategy().map_err(|error| {
+        Failure::new(Code::Key, "cannot find your config folder")
+            .because(error)
+            .remedy("set HOME, or name a key file: --key local:PATH")
+    })?;
+    Ok(folders.config_dir().join("waxseal").join("keys"))
+}
+
+/// Makes a key file, and its folder, and says so. Takes the one that another process just made.
+fn create(path: &Path) -> waxseal::Result<KeyFile> {
+    let failed = |error| {
+        let what = format!("cannot make the key file {}", path.display());
+        Error::new(ErrorKind::KeyAccess, what).with_source(error)
+    };
+    make_folder(path).map_err(failed)?;
+    let keys = KeyFile::generate()?;
+    if let Err(error) = keys.create(path) {
+        return KeyFile::load(path).map_err(|_| error);
+    }
+    note(format_args!(
+        "made the key file {} with the key {}; back it up: if it is lost, so is all it sealed",
+        path.display(),
+        keys.current().0
+    ));
+    Ok(keys)
+}
+
+/// Makes the folder of `path`, which only the user can enter, unless it is there.
+pub(crate) fn make_folder(path: &Path) -> std::io::Result<()> {
+    let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else {
+        return Ok(());
+    };
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)?;
+    // Its name should outlive a power cut as the keys do; not every system can say.
+    if let Some(above) = folder.parent().and_then(|above| std::fs::File::open(above).ok()) {
+        let _ = above.sync_all();
+    }
+    Ok(())
+}
+
+/// The key file at `path`, or `None` if there is none. Asks for its passphrase if it is locked.
+pub(crate) fn load(path: &Path, passphrase: &PassphraseArgs) -> Result<Option<KeyFile>, Failure> {
+    let loaded = match KeyFile::is_locked(path) {
+        Ok(true) => KeyFile::load_locked(path, passphrase.of(path)?.as_bytes()),
+        _ => KeyFile::load(path),
+    };
+    match loaded {
+        Ok(keys) => Ok(Some(keys)),
+        Err(_) if !path.try_exists().unwrap_or(true) => Ok(None),
+        Err(error) => Err(key_file(error)),
+    }
+}
+
+pub(crate) fn absent(path: &Path) -> Failure {
+    Failure::new(Code::Key, format!("there is no key file {}", path.display()))
+        .remedy("check the path")
+}
+
+/// Any failure of a key file is one of key access.
+pub(crate) fn key_file(error: Error) -> Failure {
+    let remedy = match error.kind() {
+        ErrorKind::Format => {
+            "name a file that `waxseal keygen` made, or restore it from its backup"
+        }
+        ErrorKind::KeyAccess if error.to_string().contains(WRONG_PASSPHRASE) => {
+            "check the passphrase; if it is right, restore the file from its backup"
+        }
+        ErrorKind::KeyAccess => "run that command, and think about who may have read the keys",
+        _ => "check the path and its permissions",
+    };
+    Failure::library("cannot use the key file", error).with_code(Code::Key).remedy(remedy)
+}
+
+/// As the library says it, since the kind tells less.
+const WRONG_PASSPHRASE: &str = "the passphrase is wrong";

@@ -1,0 +1,94 @@
+//! Passphrases of locked key files: from a file, or asked for on the terminal.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+use std::path::PathBuf;
+
+use clap::Args;
+use zeroize::Zeroizing;
+
+use crate::exit::Code;
+use crate::exit::Failure;
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct PassphraseArgs {
+    /// Passphrase of locked key files: the first line of this file.
+    ///
+    /// For jobs; without it you are asked for it on the terminal.
+    #[arg(long, value_name = "PATH")]
+    passphrase_file: Option<PathBuf>,
+}
+
+impl PassphraseArgs {
+    /// Whether there is a file of it.
+    pub(crate) fn is_given(&self) -> bool {
+        self.passphrase_file.is_some()
+    }
+
+    /// The passphrase of the key file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// `Code::Key` if there is neither a file of it nor a terminal.
+    pub(crate) fn of(&self, path: &Path) -> Result<Zeroizing<String>, Failure> {
+        match &self.passphrase_file {
+            Some(file) => first_line(file),
+            None => ask(&format!("passphrase of {}: ", path.display())),
+        }
+    }
+
+    /// A new passphrase, asked for twice.
+    ///
+    /// # Errors
+    ///
+    /// As [`of`](Self::of); also if it is empty, or is not the same the second time.
+    pub(crate) fn choose(&self) -> Result<Zeroizing<String>, Failure> {
+        if let Some(file) = &self.passphrase_file {
+            return first_line(file);
+        }
+        let chosen = ask("new passphrase: ")?;
+        if chosen.is_empty() {
+            return Err(Failure::new(Code::Key, "the passphrase is empty").remedy(CHOOSE));
+        }
+        if *ask("the same again: ")? != *chosen {
+            return Err(Failure::new(Code::Key, "the two passphrases differ").remedy("try again"));
+        }
+        Ok(chosen)
+    }
+}
+
+fn ask(prompt: &str) -> Result<Zeroizing<String>, Failure> {
+    match rpassword::prompt_password(format!("waxseal: {prompt}")) {
+        Ok(passphrase) => Ok(Zeroizing::new(passphrase)),
+        Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {
+            Err(Failure::new(Code::Signal(SIGINT), "interrupted"))
+        }
+        Err(error) => Err(Failure::new(Code::Key, "cannot ask for the passphrase")
+            .because(error)
+            .remedy("give it with --passphrase-file PATH")),
+    }
+}
+
+fn first_line(path: &Path) -> Result<Zeroizing<String>, Failure> {
+    let failed = || format!("cannot read the passphrase file {}", path.display());
+    let unreadable = |error| {
+        Failure::io(failed(), error)
+            .with_code(Code::Key)
+            .remedy("check the path and its permissions")
+    };
+    let file = File::open(path).map_err(unreadable)?;
+    // Read at once: a buffer that grows leaves its content behind.
+    let mut text = Zeroizing::new(Vec::with_capacity(MAX_LEN));
+    file.take(MAX_LEN as u64).read_to_end(&mut text).map_err(unreadable)?;
+    let line = std::str::from_utf8(&text).unwrap_or_default().lines().next().unwrap_or_default();
+    if line.is_empty() {
+        let text = format!("the first line of {} is no passphrase", path.display());
+        return Err(Failure::new(Code::Key, text).remedy(CHOOSE));
+    }
+    Ok(Zeroizing::new(line.to_owned()))
+}
+
+const CHOOSE: &str = "choose several random words, as UTF-8 text";
+const MAX_LEN: usize = 4096;
+const SIGINT: u8 = 2;
