@@ -35,6 +35,8 @@ pub(crate) use key::random_uuid;
 #[derive(Debug)]
 pub struct Kms {
     account: Mutex<Account>,
+    /// In the order in which they were made.
+    data_keys: Mutex<Vec<Vec<u8>>>,
     /// Where the keys are kept, if they outlive the process.
     file: Option<PathBuf>,
 }
@@ -61,7 +63,7 @@ struct Region {
 impl Kms {
     /// A KMS without keys, all in memory.
     pub fn new() -> Self {
-        Self { account: Mutex::default(), file: None }
+        Self { account: Mutex::default(), data_keys: Mutex::default(), file: None }
     }
 
     /// A KMS whose keys are kept in a file, **unencrypted**. The file need not exist yet.
@@ -73,7 +75,7 @@ impl Kms {
         let file = file.into();
         let regions = saved::load(&file)?;
         let account = Account { regions, denied: BTreeSet::new() };
-        Ok(Self { account: Mutex::new(account), file: Some(file) })
+        Ok(Self { account: Mutex::new(account), file: Some(file), ..Self::new() })
     }
 
     /// Answers one request to the default region: HTTP status and JSON body.
@@ -123,6 +125,12 @@ impl Kms {
         account.denied.retain(|(denied, _)| *denied != id);
     }
 
+    /// The plaintext of every data key that `GenerateDataKey` gave out, oldest first: what a test
+    /// looks for where it must not be.
+    pub fn data_keys(&self) -> Vec<Vec<u8>> {
+        lock(&self.data_keys).clone()
+    }
+
     /// See [`LocalAws::create_key`](crate::LocalAws::create_key).
     pub(crate) fn create_key(&self, alias: &str) -> String {
         let quoted = |value: &str| Value::from(value).to_string();
@@ -147,6 +155,11 @@ impl Kms {
         let mut account = lock(&self.account);
         account.region(region);
         if let Some(reply) = crypto_operations::run(&account, region, operation, &input) {
+            if operation == "GenerateDataKey"
+                && let Some(key) = reply.as_ref().ok().and_then(wire::plaintext)
+            {
+                lock(&self.data_keys).push(key);
+            }
             return reply;
         }
         let reply = key_operations::run(&mut account, region, operation, &input)?;

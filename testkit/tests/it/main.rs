@@ -8,4 +8,5 @@ mod kms;
 mod multipart;
 mod record;
 mod s3;
+mod tls;
 mod transport;
