@@ -17,6 +17,8 @@ use async_trait::async_trait;
 pub use key_file::KeyFile;
 #[cfg(feature = "kms")]
 pub use kms::KmsKeyring;
+#[cfg(feature = "kms-http")]
+pub use kms::kms_http_client;
 pub use local::LocalKeyring;
 pub use request::KeyRequest;
 pub use request::KeyUse;

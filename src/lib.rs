@@ -44,6 +44,8 @@ pub use error::{Error, ErrorKind, Result};
 pub use file::{FileSink, FileTransfer, Transferred};
 #[cfg(feature = "kms")]
 pub use keyring::KmsKeyring;
+#[cfg(feature = "kms-http")]
+pub use keyring::kms_http_client;
 pub use keyring::{DataKey, KeyFile, KeyRequest, KeyUse, Keyring, LocalKeyring, WrappedKey};
 pub use new_file::NewFile;
 pub use object::{Body, Object, ReadAt};

@@ -2,6 +2,9 @@
 
 mod arn;
 mod failure;
+#[cfg(feature = "kms-http")]
+mod http;
+mod quiet;
 
 use async_trait::async_trait;
 use aws_sdk_kms::Client;
@@ -9,6 +12,9 @@ use aws_sdk_kms::primitives::Blob;
 use aws_sdk_kms::types::DataKeySpec;
 use std::collections::HashMap;
 use zeroize::Zeroizing;
+
+#[cfg(feature = "kms-http")]
+pub use http::kms_http_client;
 
 use crate::context::EncryptionContext;
 use crate::error::Error;
@@ -22,6 +28,7 @@ use crate::keyring::WrappedKey;
 use crate::keyring::kms::arn::may_name;
 use crate::keyring::kms::arn::same_key;
 use crate::keyring::kms::failure::failed;
+use crate::keyring::kms::quiet::quietly;
 use crate::secret::SecretKey;
 
 /// Wraps data keys under one AWS KMS key: GenerateDataKey seals, Decrypt opens.
@@ -52,15 +59,14 @@ impl KmsKeyring {
         wrapped: &WrappedKey,
         context: &EncryptionContext,
     ) -> Result<SecretKey> {
-        let mut reply = self
+        let call = self
             .client
             .decrypt()
             .key_id(&self.key_id)
             .ciphertext_blob(Blob::new(wrapped.ciphertext()))
-            .set_encryption_context(pairs(context))
-            .send()
-            .await
-            .map_err(|e| failed(&self.key_id, "Decrypt", e))?;
+            .set_encryption_context(pairs(context));
+        let mut reply =
+            quietly(call.send()).await.map_err(|e| failed(&self.key_id, "Decrypt", e))?;
         // First of all, so that no path leaves the key in the SDK's memory.
         let key = take_key(reply.plaintext.take())?;
         self.check_reply(wrapped.key_id(), reply.key_id())?;
@@ -86,15 +92,14 @@ impl KmsKeyring {
 #[async_trait]
 impl Keyring for KmsKeyring {
     async fn generate_data_key(&self, request: &KeyRequest<'_>) -> Result<DataKey> {
-        let mut reply = self
+        let call = self
             .client
             .generate_data_key()
             .key_id(&self.key_id)
             .key_spec(DataKeySpec::Aes256)
-            .set_encryption_context(pairs(request.context()))
-            .send()
-            .await
-            .map_err(|e| failed(&self.key_id, "GenerateDataKey", e))?;
+            .set_encryption_context(pairs(request.context()));
+        let mut reply =
+            quietly(call.send()).await.map_err(|e| failed(&self.key_id, "GenerateDataKey", e))?;
         let key = take_key(reply.plaintext.take())?;
         self.check_reply(None, reply.key_id())?;
         let blob = reply.ciphertext_blob.take().map(Blob::into_inner).unwrap_or_default();
