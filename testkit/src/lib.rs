@@ -37,6 +37,8 @@ mod server;
 mod tls;
 
 pub mod kms;
+#[cfg(target_os = "linux")]
+pub mod memory;
 
 pub use aws::{Builder, LocalAws};
 pub use fault::Fault;
