@@ -86,6 +86,18 @@ impl Scanner {
     /// it.
     pub fn scan(&self, process: u32) -> io::Result<Found> {
         let memory = File::open(format!("/proc/{process}/mem"))?;
+        let mut scanned = self.scan_once(process, &memory);
+        for _ in 0..100 {
+            if scanned.is_ok() {
+                break;
+            }
+            // A thread that ended has taken its stack with it: what is mapped is asked again.
+            scanned = self.scan_once(process, &memory);
+        }
+        scanned
+    }
+
+    fn scan_once(&self, process: u32, memory: &File) -> io::Result<Found> {
         let mut found = Found::default();
         for (start, end) in writable(process)? {
             let len = usize::try_from(end - start).map_err(io::Error::other)?;
