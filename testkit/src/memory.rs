@@ -24,6 +24,7 @@ pub struct Scanner {
 }
 
 /// One form of one secret, or half of it.
+#[derive(PartialEq)]
 struct Needle {
     secret: usize,
     form: Form,
@@ -38,7 +39,7 @@ pub enum Form {
     Raw,
     /// In hexadecimal digits of either case.
     Hex,
-    /// In base64, alone or within something longer.
+    /// In base64 or base64url, alone or within something longer.
     Base64,
 }
 
@@ -71,9 +72,13 @@ impl Scanner {
         for (form, bytes) in forms(secret) {
             let (first, last) = bytes.split_at(bytes.len() / 2);
             for (is_half, bytes) in [(false, &bytes[..]), (true, first), (true, last)] {
-                let needles = self.by_start.entry([bytes[0], bytes[1]]).or_default();
-                needles.push(self.needles.len());
-                self.needles.push(Needle { secret: index, form, is_half, bytes: bytes.to_vec() });
+                let needle = Needle { secret: index, form, is_half, bytes: bytes.to_vec() };
+                // The alphabets of base64 share most digits.
+                if !self.needles.contains(&needle) {
+                    let needles = self.by_start.entry([bytes[0], bytes[1]]).or_default();
+                    needles.push(self.needles.len());
+                    self.needles.push(needle);
+                }
             }
         }
     }
@@ -201,7 +206,10 @@ fn forms(secret: &[u8]) -> Vec<(Form, Vec<u8>)> {
         let shifted = base64::encode([&vec![0; before][..], secret].concat());
         let whole_groups = (before + secret.len()) / 3 * 4;
         let from = if before == 0 { 0 } else { 4 };
-        forms.push((Form::Base64, shifted.as_bytes()[from..whole_groups].to_vec()));
+        let digits = &shifted[from..whole_groups];
+        let for_urls = digits.replace('+', "-").replace('/', "_");
+        forms.push((Form::Base64, for_urls.into_bytes()));
+        forms.push((Form::Base64, digits.as_bytes().to_vec()));
     }
     forms
 }
@@ -250,6 +258,10 @@ mod tests {
                 (base64::encode(secret()).into_bytes(), Form::Base64),
                 (base64::encode([b"x", &secret()[..]].concat()).into_bytes(), Form::Base64),
                 (base64::encode([b"xy", &secret()[..], b"z"].concat()).into_bytes(), Form::Base64),
+                (
+                    base64::encode(secret()).replace('/', "_").replace('+', "-").into_bytes(),
+                    Form::Base64,
+                ),
             ] {
                 let found = found_in(&[&vec![0; at], &text[..]].concat());
                 assert_eq!(

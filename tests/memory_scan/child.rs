@@ -20,9 +20,11 @@ use waxseal::EncryptionContext;
 use waxseal::Envelope;
 use waxseal::EnvelopeCipher;
 use waxseal::ErrorKind;
+use waxseal::KeyFile;
 use waxseal::KeyRequest;
 use waxseal::Keyring as _;
 use waxseal::KmsKeyring;
+use waxseal::LocalKeyring;
 use waxseal::NewFile;
 use waxseal::floe::HEADER_LEN;
 
@@ -30,6 +32,7 @@ use crate::parent::CONTEXT;
 use crate::parent::ENDPOINT;
 use crate::parent::GO_ON;
 use crate::parent::KEY;
+use crate::parent::KEY_FILE;
 use crate::parent::MARK;
 use crate::parent::REGION;
 
@@ -48,10 +51,11 @@ pub(crate) async fn run(http: SharedHttpClient) {
     scene.errors(&sealed).await;
     scene.cancelled(sealed).await;
     scene.panics().await;
+    scene.key_file().await;
     checkpoint("gone", "in the end", b"");
     // So that the scanner is shown to see what is left behind.
     let left = scene.keyring.generate_data_key(&KeyRequest::new(&scene.context)).await.unwrap();
-    std::mem::forget(Box::new(*left.key().expose()));
+    std::mem::forget(std::hint::black_box(Box::new(*left.key().expose())));
     drop(left);
     checkpoint("live data key", "a copy is forgotten", b"");
 }
@@ -85,14 +89,18 @@ impl Scene {
     async fn sealing(&self) {
         let mut sealing = self.cipher.seal_stream(endless(), &self.context).await.unwrap();
         let begin = sealing.next().await.unwrap().unwrap();
-        checkpoint("live message key, segment key", "a stream is being sealed", &header_in(&begin));
+        checkpoint(
+            "live message key, segment key",
+            "a stream is being sealed",
+            &prelude_in(&begin),
+        );
         drop(sealing);
         checkpoint("gone", "it is dropped half way", b"");
     }
 
     async fn opening(&self) -> Bytes {
         let sealed = self.cipher.seal(&vec![7; 1 << 20], &self.context).await.unwrap();
-        checkpoint("gone", "bytes were sealed", &header_in(&sealed));
+        checkpoint("gone", "bytes were sealed", &prelude_in(&sealed));
         let pieces: Vec<Bytes> = sealed.chunks(64 << 10).map(Bytes::copy_from_slice).collect();
         let pieces = stream::iter(pieces.into_iter().map(Ok::<_, io::Error>));
         let body = Body::from_stream(pieces);
@@ -123,7 +131,7 @@ impl Scene {
         let from = File::open(&sealed).unwrap();
         self.cipher.open_file(from, &to, &self.context).run().await.unwrap();
         let bytes = std::fs::read(&sealed).unwrap();
-        checkpoint("gone", "a file was sealed and opened on threads", &header_in(&bytes));
+        checkpoint("gone", "a file was sealed and opened on threads", &prelude_in(&bytes));
         let from = File::open(&sealed).unwrap();
         let to = NewFile::create(&opened).unwrap();
         let panicking =
@@ -131,6 +139,17 @@ impl Scene {
         let failed = tokio::spawn(panicking.run()).await;
         assert!(!matches!(failed, Ok(Ok(_))), "{failed:?}");
         checkpoint("gone", "its progress callback panicked", b"");
+    }
+
+    /// Without KMS.
+    async fn key_file(&self) {
+        let keys = KeyFile::load(env::var_os(KEY_FILE).unwrap()).unwrap();
+        let cipher = EnvelopeCipher::new(LocalKeyring::new(keys));
+        let sealed = cipher.seal(b"attack at dawn", &self.context).await.unwrap();
+        cipher.open(&sealed, &self.context).await.unwrap();
+        checkpoint("live wrapping key", "a key file was used", &prelude_in(&sealed));
+        drop(cipher);
+        checkpoint("gone", "it is dropped", b"");
     }
 
     async fn errors(&self, sealed: &Bytes) {
@@ -181,7 +200,7 @@ impl Scene {
         });
         assert!(sealing.await.unwrap_err().is_panic());
         let begin = first.lock().unwrap().clone();
-        checkpoint("gone", "the source of a stream panicked", &header_in(&begin));
+        checkpoint("gone", "the source of a stream panicked", &prelude_in(&begin));
     }
 }
 
@@ -195,16 +214,17 @@ fn header_at(sealed: &[u8]) -> usize {
     Envelope::from_inline(sealed).unwrap().unwrap().1
 }
 
-fn header_in(sealed: &[u8]) -> Vec<u8> {
-    sealed[header_at(sealed)..][..HEADER_LEN].to_vec()
+/// Envelope and header.
+fn prelude_in(sealed: &[u8]) -> Vec<u8> {
+    sealed[..header_at(sealed) + HEADER_LEN].to_vec()
 }
 
 /// Says where we are, and waits for leave to go on.
-fn checkpoint(expect: &str, what: &str, header: &[u8]) {
-    let header: String = header.iter().map(|byte| format!("{byte:02x}")).collect();
+fn checkpoint(expect: &str, what: &str, prelude: &[u8]) {
+    let prelude: String = prelude.iter().map(|byte| format!("{byte:02x}")).collect();
     // Past the test harness, which would collect it.
     let mut out = io::stdout();
-    writeln!(out, "{MARK}{expect}:{what}:{header}").unwrap();
+    writeln!(out, "{MARK}{expect}:{what}:{prelude}").unwrap();
     out.flush().unwrap();
     let mut answer = String::new();
     io::stdin().read_line(&mut answer).unwrap();

@@ -11,6 +11,12 @@ use std::time::Duration;
 use std::time::Instant;
 
 use tokio::runtime::Runtime;
+use waxseal::EncryptionContext;
+use waxseal::Envelope;
+use waxseal::KeyFile;
+use waxseal::KeyRequest;
+use waxseal::Keyring as _;
+use waxseal::LocalKeyring;
 use waxseal_testkit::Fault;
 use waxseal_testkit::LocalAws;
 use waxseal_testkit::memory::Copies;
@@ -39,19 +45,22 @@ pub(crate) fn scan(test: &str, promise: &Promise) {
     let folder = tempfile::tempdir().unwrap();
     let certificate = folder.path().join("certificate.pem");
     std::fs::write(&certificate, server.certificate_pem().unwrap()).unwrap();
+    let key_file = folder.path().join("keys");
+    let keys = KeyFile::generate().unwrap();
+    keys.create(&key_file).unwrap();
+    let mut scanner = Scanner::default();
+    scanner.look_for("wrapping key", keys.current().1.expose());
     let child = Command::new(env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture"])
         .env(ENDPOINT, server.endpoint())
+        .env(KEY_FILE, &key_file)
         .env("SSL_CERT_FILE", &certificate)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut scanned = Scanned { child, scanner: Scanner::default() };
-    println!(
-        "{:>44} {:>10} {:>12} {:>12} {:>6} {:>7}",
-        "", "data key", "message key", "segment key", "hex", "base64"
-    );
+    let mut scanned = Scanned { child, scanner, keyring: LocalKeyring::new(keys), runtime };
+    print_row("", HEADINGS.map(str::to_owned));
     let stops = scanned.watch(&aws, promise);
     assert_eq!(stops, STOPS, "it ended early");
     assert!(scanned.child.wait().unwrap().success());
@@ -60,6 +69,9 @@ pub(crate) fn scan(test: &str, promise: &Promise) {
 struct Scanned {
     child: Child,
     scanner: Scanner,
+    /// Holds the key in the key file.
+    keyring: LocalKeyring,
+    runtime: Runtime,
 }
 
 impl Scanned {
@@ -70,10 +82,10 @@ impl Scanned {
         for line in lines {
             let line = line.unwrap();
             let Some((_, stop)) = line.split_once(MARK) else { continue };
-            let [expect, what, header] = stop.split(':').collect::<Vec<_>>()[..] else {
+            let [expect, what, prelude] = stop.split(':').collect::<Vec<_>>()[..] else {
                 panic!("{stop:?}");
             };
-            self.learn(aws, header);
+            self.learn(aws, prelude);
             match expect.split_once(' ') {
                 Some(("live", names)) => self.see(what, names),
                 _ if expect == "gone" => self.see_nothing(aws, what, promise),
@@ -87,19 +99,25 @@ impl Scanned {
     }
 
     /// Adds the keys there are by now: those that KMS made, and those of the message that
-    /// begins with `header`.
-    fn learn(&mut self, aws: &LocalAws, header: &str) {
-        let data_keys = aws.kms_state().data_keys();
+    /// begins with `prelude`.
+    fn learn(&mut self, aws: &LocalAws, prelude: &str) {
+        let mut data_keys = aws.kms_state().data_keys();
+        let prelude: Vec<u8> = (0..prelude.len() / 2)
+            .map(|i| u8::from_str_radix(&prelude[2 * i..2 * i + 2], 16).unwrap())
+            .collect();
+        let envelope = Envelope::from_inline(&prelude).unwrap();
+        let context = EncryptionContext::from([CONTEXT]);
+        if let Some((envelope, _)) = &envelope {
+            let request = KeyRequest::new(&context);
+            let unwrapped = self.keyring.unwrap_data_key(envelope.wrapped_keys(), &request);
+            data_keys.extend(self.runtime.block_on(unwrapped).map(|key| key.expose().to_vec()));
+        }
         for key in &data_keys {
             self.scanner.look_for("data key", key);
         }
-        if header.is_empty() {
-            return;
-        }
-        let header: Vec<u8> = (0..header.len() / 2)
-            .map(|i| u8::from_str_radix(&header[2 * i..2 * i + 2], 16).unwrap())
-            .collect();
-        for (name, key) in derived_keys(&data_keys, &header, CONTEXT) {
+        let Some((_, header_at)) = envelope else { return };
+        let header = &prelude[header_at..];
+        for (name, key) in derived_keys(&data_keys, header, CONTEXT) {
             self.scanner.look_for(name, &key);
         }
     }
@@ -134,8 +152,8 @@ impl Scanned {
                 for form in [Form::Raw, Form::Hex] {
                     assert_eq!(found.copies("", form), Copies::default(), "{what}: {found:?}");
                 }
-                for derived in ["message key", "segment key"] {
-                    let copies = found.copies(derived, Form::Base64);
+                for ours in ["message key", "segment key", "wrapping key"] {
+                    let copies = found.copies(ours, Form::Base64);
                     assert_eq!(copies, Copies::default(), "{what}: {found:?}");
                 }
                 assert!(found.copies("", Form::Base64).total() <= most, "{what}: {found:?}");
@@ -179,20 +197,22 @@ fn stall_next_reply(aws: &LocalAws) {
 fn report(what: &str, found: &Found) {
     let raw = |name| found.copies(name, Form::Raw).to_string();
     let any = |form| found.copies("", form).to_string();
-    println!(
-        "{what:>44} {:>10} {:>12} {:>12} {:>6} {:>7}",
-        raw("data key"),
-        raw("message key"),
-        raw("segment key"),
-        any(Form::Hex),
-        any(Form::Base64),
-    );
+    let [wrapping, data, message, segment, ..] = HEADINGS.map(raw);
+    print_row(what, [wrapping, data, message, segment, any(Form::Hex), any(Form::Base64)]);
 }
+
+fn print_row(what: &str, [wrapping, data, message, segment, hex, base64]: [String; 6]) {
+    println!("{what:>40} {wrapping:>13}{data:>9}{message:>12}{segment:>12}{hex:>5}{base64:>7}");
+}
+
+const HEADINGS: [&str; 6] =
+    ["wrapping key", "data key", "message key", "segment key", "hex", "base64"];
 
 pub(crate) const CONTEXT: (&str, &str) = ("tenant", "acme");
 pub(crate) const ENDPOINT: &str = "WAXSEAL_TEST_KMS";
 pub(crate) const GO_ON: &str = "go on";
 pub(crate) const KEY: &str = "alias/demo";
+pub(crate) const KEY_FILE: &str = "WAXSEAL_TEST_KEY_FILE";
 pub(crate) const MARK: &str = "@@";
 pub(crate) const REGION: &str = waxseal_testkit::REGION;
-const STOPS: usize = 20;
+const STOPS: usize = 22;
