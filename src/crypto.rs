@@ -238,7 +238,28 @@ impl Aead {
 
 /// HKDF-Expand (RFC 5869, section 2.3), `info` given in parts.
 pub(crate) fn hkdf_expand(hash: Hash, prk: &[u8], info: &[&[u8]], out: &mut [u8]) -> Result<()> {
-    Active::hkdf_expand(hash, prk, info, out).map_err(|Failed| internal())
+    // AWS-LC's bindings move the key through several frames, and wipe only the last.
+    let expanded = on_wiped_stack(|| Active::hkdf_expand(hash, prk, info, out));
+    expanded.map_err(|Failed| internal())
+}
+
+/// Makes a call, then overwrites the stack that it used.
+///
+/// As far as safe code can: nothing says that the compiler puts both at the same place. That it
+/// does is what `tests/memory_scan.rs` shows.
+#[inline(never)]
+fn on_wiped_stack<T>(call: impl FnOnce() -> T) -> T {
+    #[inline(never)]
+    fn used<T>(call: impl FnOnce() -> T) -> T {
+        call()
+    }
+    #[inline(never)]
+    fn wiped() {
+        std::hint::black_box(&mut [0u8; WIPED_STACK_LEN]);
+    }
+    let done = used(call);
+    wiped();
+    done
 }
 
 /// SHA-384 of the parts, joined.
@@ -272,5 +293,7 @@ fn internal() -> Error {
     Error::new(ErrorKind::Keyring, "the cryptographic library failed: no system randomness?")
 }
 
+/// Bytes: several times what a key derivation uses, which is more without optimisation.
+const WIPED_STACK_LEN: usize = if cfg!(debug_assertions) { 16 << 10 } else { 4 << 10 };
 pub(crate) const NONCE_LEN: usize = 12;
 pub(crate) const TAG_LEN: usize = 16;

@@ -30,6 +30,8 @@ pub use kms::KmsKeyring;
 pub use kms::KmsRsaKeyring;
 #[cfg(feature = "kms")]
 pub use kms::KmsSigningKey;
+#[cfg(feature = "kms-http")]
+pub use kms::kms_http_client;
 pub use local::LocalKeyring;
 pub use multi::MultiKeyring;
 pub use request::KeyRequest;

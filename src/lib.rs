@@ -1,7 +1,10 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
-#![cfg_attr(all(feature = "kms", feature = "s3"), doc = include_str!("../README.md"))]
 #![cfg_attr(
-    not(all(feature = "kms", feature = "s3")),
+    all(feature = "aws-lc", feature = "kms", feature = "s3"),
+    doc = include_str!("../README.md")
+)]
+#![cfg_attr(
+    not(all(feature = "aws-lc", feature = "kms", feature = "s3")),
     doc = "Client-side envelope encryption; see the README."
 )]
 //!
@@ -48,6 +51,8 @@ pub use file::{FileSink, FileTransfer, Transferred};
 pub use keyring::KmsRsaKeyring;
 #[cfg(feature = "aws-lc")]
 pub use keyring::RsaKeyring;
+#[cfg(feature = "kms-http")]
+pub use keyring::kms_http_client;
 pub use keyring::{
     CacheMetrics, CachingKeyring, CachingKeyringBuilder, DataKey, KeyFile, KeyRequest, KeyUse,
     Keyring, LocalKeyring, MultiKeyring, WrappedKey,

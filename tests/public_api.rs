@@ -64,6 +64,9 @@ fn describe(item: &Item, exported: &BTreeSet<String>, lines: &mut BTreeSet<Strin
         Item::Type(t) if is_public(&t.vis) && is_exported(&t.ident) => {
             lines.insert(format!("type {}{} = {}", t.ident, text(&t.generics), text(&t.ty)));
         }
+        Item::Fn(f) if is_public(&f.vis) && is_exported(&f.sig.ident) => {
+            lines.insert(text(&f.sig));
+        }
         Item::Struct(s) if is_public(&s.vis) && is_exported(&s.ident) => {
             lines.insert(format!("struct {}{}", s.ident, derives(&s.attrs)));
             for field in s.fields.iter().filter(|field| is_public(&field.vis)) {

@@ -50,7 +50,9 @@ impl Aws {
     /// `Code::Key` if no Region is set.
     pub(crate) async fn kms(&self) -> Result<aws_sdk_kms::Client, Failure> {
         let config = self.config(Code::Key).await?;
-        let config = aws_sdk_kms::config::Builder::from(config).interceptor(NoPlainHttp);
+        let config = aws_sdk_kms::config::Builder::from(config)
+            .http_client(waxseal::kms_http_client())
+            .interceptor(NoPlainHttp);
         Ok(aws_sdk_kms::Client::from_conf(config.build()))
     }
 

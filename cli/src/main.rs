@@ -1,13 +1,14 @@
 //! The `waxseal` command: seals and opens files and S3 objects.
 //!
 //! Each subcommand reads its arguments, opens its ends and makes one call of the library. Read in
-//! this order: `args`, `commands`, `keys`, `signing`, `aws`, `input`, `output`, `exit`,
-//! `signals`.
+//! this order: `args`, `commands`, `keys`, `signing`, `aws`, `input`, `output`, `exit`, `signals`,
+//! `hygiene`.
 
 mod args;
 mod aws;
 mod commands;
 mod exit;
+mod hygiene;
 mod input;
 mod keys;
 mod output;
@@ -25,6 +26,7 @@ use crate::args::Cli;
 use crate::exit::Failure;
 
 fn main() -> ExitCode {
+    hygiene::begin();
     let cli = Cli::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

@@ -253,6 +253,10 @@ mod tests {
         cache.generate_data_key(&request).await.unwrap();
     }
 
+    async fn pass(time: Duration) {
+        tokio::time::sleep_until(Instant::now() + time).await;
+    }
+
     /// Without the look that itself wipes what is too old.
     fn held(cache: &CachingKeyring) -> u64 {
         cache.shared.entries.lock().unwrap().metrics().held
@@ -262,18 +266,18 @@ mod tests {
     async fn idle_keys_are_wiped_on_time() {
         let cache = cache();
         seal(&cache, "a").await;
-        tokio::time::sleep(AGE / 2).await;
+        pass(AGE / 2).await;
         seal(&cache, "b").await;
-        tokio::time::sleep(AGE / 2 - Duration::from_millis(2)).await;
+        pass(AGE / 2 - Duration::from_millis(2)).await;
         assert_eq!(held(&cache), 2);
-        tokio::time::sleep(Duration::from_millis(4)).await;
+        pass(Duration::from_millis(4)).await;
         assert_eq!(held(&cache), 1);
-        tokio::time::sleep(AGE / 2).await;
+        pass(AGE / 2).await;
         assert_eq!(held(&cache), 0);
         // And after a time with nothing to wait for.
-        tokio::time::sleep(AGE * 3 + AGE / 3).await;
+        pass(AGE * 3 + AGE / 3).await;
         seal(&cache, "a").await;
-        tokio::time::sleep(AGE + Duration::from_millis(2)).await;
+        pass(AGE + Duration::from_millis(2)).await;
         assert_eq!(held(&cache), 0);
     }
 
@@ -288,7 +292,7 @@ mod tests {
         runtime().block_on(seal(&cache, "a"));
         runtime().block_on(async {
             seal(&cache, "b").await;
-            tokio::time::sleep(AGE + Duration::from_millis(2)).await;
+            pass(AGE + Duration::from_millis(2)).await;
             assert_eq!(held(&cache), 0);
         });
     }

@@ -5,6 +5,9 @@ mod arn;
 mod calls;
 mod discovery;
 mod failure;
+#[cfg(feature = "kms-http")]
+mod http;
+mod quiet;
 #[cfg(feature = "aws-lc")]
 mod rsa;
 mod signing;
@@ -32,6 +35,8 @@ use crate::keyring::kms::calls::secret_key;
 use crate::secret::SecretKey;
 
 pub use discovery::KmsDiscoveryKeyring;
+#[cfg(feature = "kms-http")]
+pub use http::kms_http_client;
 #[cfg(feature = "aws-lc")]
 pub use rsa::KmsRsaKeyring;
 pub use signing::KmsSigningKey;

@@ -88,6 +88,16 @@ impl LocalAws {
         Server::bind(Arc::clone(&self.backend), port).await
     }
 
+    /// Like [`serve`](Self::serve) over TLS, with a new certificate that signs itself: see
+    /// [`Server::certificate_pem`].
+    ///
+    /// # Errors
+    ///
+    /// If no port can be bound or no certificate be made.
+    pub async fn serve_tls(&self) -> io::Result<Server> {
+        Server::bind_tls(Arc::clone(&self.backend)).await
+    }
+
     /// Makes a KMS key under an alias, or finds the one the alias already names; returns its
     /// ARN. Not recorded.
     ///

@@ -42,6 +42,9 @@ pub enum Fault {
         /// The whole body.
         body: String,
     },
+    /// The request is carried out; after so many bytes of the reply's body nothing more comes,
+    /// and the connection stays.
+    StallBody(u64),
     /// The request is carried out; the connection fails after so many bytes of the reply's
     /// body. A shorter body is sent whole. Over HTTP fewer bytes may arrive.
     TruncateBody(u64),
@@ -129,6 +132,11 @@ pub(crate) fn truncate(reply: Response<Body>, limit: u64) -> Response<Body> {
     reply.map(|body| altered(body, Alteration::Truncate(limit)))
 }
 
+/// Holds back the body of `reply` after `limit` bytes, for ever.
+pub(crate) fn stall(reply: Response<Body>, limit: u64) -> Response<Body> {
+    reply.map(|body| altered(body, Alteration::Stall(limit)))
+}
+
 /// Flips one bit of the body of `reply`, if it has the byte `at`.
 pub(crate) fn flip_bit(reply: Response<Body>, at: u64) -> Response<Body> {
     reply.map(|body| altered(body, Alteration::FlipBit(at)))
@@ -141,6 +149,7 @@ fn altered(body: Body, alteration: Alteration) -> Body {
 #[derive(Clone, Copy)]
 enum Alteration {
     FlipBit(u64),
+    Stall(u64),
     Truncate(u64),
 }
 
@@ -157,7 +166,7 @@ struct Altered {
 impl Altered {
     fn alter(&self, data: Bytes) -> Bytes {
         match self.alteration {
-            Alteration::Truncate(limit) => {
+            Alteration::Stall(limit) | Alteration::Truncate(limit) => {
                 let left = usize::try_from(limit - self.position).unwrap_or(usize::MAX);
                 data.slice(..left.min(data.len()))
             }
@@ -180,6 +189,9 @@ impl http_body::Body for Altered {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, StdError>>> {
+        if matches!(self.alteration, Alteration::Stall(limit) if self.position >= limit) {
+            return Poll::Pending;
+        }
         if matches!(self.alteration, Alteration::Truncate(limit) if self.position >= limit) {
             // The server writes out what it has when it finds no more. Without this pause it
             // would drop the head of the reply too, and the client would simply try again.

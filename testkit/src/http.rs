@@ -42,6 +42,7 @@ use crate::fault::KMS_CONTENT_TYPE;
 use crate::fault::S3_CONTENT_TYPE;
 use crate::fault::flip_bit;
 use crate::fault::s3_error_body;
+use crate::fault::stall;
 use crate::fault::truncate;
 use crate::kms::Kms;
 use crate::kms::random_uuid;
@@ -101,6 +102,7 @@ impl Backend {
             Some(Fault::Reply { status, content_type, body }) => {
                 reply_of(call.service, status, content_type, body)
             }
+            Some(Fault::StallBody(limit)) => stall(self.perform(&call, todo).await?, limit),
             Some(Fault::TruncateBody(limit)) => truncate(self.perform(&call, todo).await?, limit),
         };
         // HTTP drops such a body, and with it the error code; so must the other transport.

@@ -38,6 +38,8 @@ pub(crate) use key::random_uuid;
 #[derive(Debug)]
 pub struct Kms {
     account: Mutex<Account>,
+    /// In the order in which they were made.
+    data_keys: Mutex<Vec<Vec<u8>>>,
     /// Where the keys are kept, if they outlive the process.
     file: Option<PathBuf>,
 }
@@ -64,7 +66,7 @@ struct Region {
 impl Kms {
     /// A KMS without keys, all in memory.
     pub fn new() -> Self {
-        Self { account: Mutex::default(), file: None }
+        Self { account: Mutex::default(), data_keys: Mutex::default(), file: None }
     }
 
     /// A KMS whose keys are kept in a file, **unencrypted**. The file need not exist yet.
@@ -76,7 +78,7 @@ impl Kms {
         let file = file.into();
         let regions = saved::load(&file)?;
         let account = Account { regions, denied: BTreeSet::new() };
-        Ok(Self { account: Mutex::new(account), file: Some(file) })
+        Ok(Self { account: Mutex::new(account), file: Some(file), ..Self::new() })
     }
 
     /// Answers one request to the default region: HTTP status and JSON body.
@@ -126,6 +128,12 @@ impl Kms {
         account.denied.retain(|(denied, _)| *denied != id);
     }
 
+    /// The plaintext of every data key that `GenerateDataKey` gave out, oldest first: what a test
+    /// looks for where it must not be.
+    pub fn data_keys(&self) -> Vec<Vec<u8>> {
+        lock(&self.data_keys).clone()
+    }
+
     /// See [`LocalAws::create_key`](crate::LocalAws::create_key).
     pub(crate) fn create_key(&self, alias: &str) -> String {
         self.create_key_of(alias, "{}")
@@ -164,6 +172,11 @@ impl Kms {
             return reply;
         }
         if let Some(reply) = crypto_operations::run(&account, region, operation, &input) {
+            if operation == "GenerateDataKey"
+                && let Some(key) = reply.as_ref().ok().and_then(wire::plaintext)
+            {
+                lock(&self.data_keys).push(key);
+            }
             return reply;
         }
         if let Some(reply) = signing::run(&account, region, operation, &input) {

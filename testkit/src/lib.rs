@@ -2,8 +2,9 @@
 //!
 //! [`LocalAws`] holds both services: a KMS of our own, and `s3s-fs` behind a layer that mends
 //! where it differs from Amazon S3. Clients of the real AWS SDK reach it without a socket;
-//! other programs reach it over loopback HTTP through [`LocalAws::serve`]. Both ways run the
-//! same code, so both are recorded ([`Call`]) and can be made to fail ([`Fault`]).
+//! other programs reach it over loopback HTTP through [`LocalAws::serve`], or over TLS through
+//! [`LocalAws::serve_tls`]. All ways run the same code, so all are recorded ([`Call`]) and can be
+//! made to fail ([`Fault`]).
 //!
 //! Nothing here is secure: keys lie in memory or in a plain file, and KMS requests are not
 //! authenticated.
@@ -33,8 +34,11 @@ mod record;
 mod s3;
 mod sdk;
 mod server;
+mod tls;
 
 pub mod kms;
+#[cfg(target_os = "linux")]
+pub mod memory;
 
 pub use aws::{Builder, LocalAws};
 pub use fault::Fault;

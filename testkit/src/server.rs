@@ -1,4 +1,4 @@
-//! The transport for other programs: HTTP/1.1 on a loopback port.
+//! The transport for other programs: HTTP/1.1 on a loopback port, in clear or over TLS.
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -19,38 +19,60 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use s3s::Body;
+use tokio::io::AsyncRead;
+use tokio::io::AsyncWrite;
 use tokio::net::TcpListener;
 use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
 use crate::http::Backend;
 use crate::http::ConnectionLost;
 use crate::record::lock;
 use crate::sdk::Sdk;
+use crate::tls::Identity;
+use crate::tls::LOCALHOST;
 
 /// KMS and S3 on one loopback port, until dropped.
 ///
 /// A request with the header `X-Amz-Target: TrentService.*` goes to KMS, every other to S3.
 #[derive(Debug)]
 pub struct Server {
-    address: SocketAddr,
+    endpoint: String,
+    certificate_pem: Option<String>,
     sdk: Sdk,
     listening: AbortHandle,
 }
 
 impl Server {
     pub(crate) async fn bind(backend: Arc<Backend>, port: u16) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
-        let address = listener.local_addr()?;
+        let (listener, address) = listener(port).await?;
         let sdk = Sdk::new(Builder::new().build_http(), format!("http://{address}"));
-        let listening = tokio::spawn(listen(listener, backend)).abort_handle();
-        Ok(Self { address, sdk, listening })
+        let listening = tokio::spawn(listen(listener, backend, None)).abort_handle();
+        Ok(Self { endpoint: format!("http://{address}"), certificate_pem: None, sdk, listening })
     }
 
-    /// The base URL, such as `http://127.0.0.1:40123`.
+    pub(crate) async fn bind_tls(backend: Arc<Backend>) -> io::Result<Self> {
+        let identity = Identity::new()?;
+        let (listener, address) = listener(0).await?;
+        let endpoint = format!("https://{LOCALHOST}:{}", address.port());
+        let sdk = Sdk::new(identity.client()?, endpoint.clone());
+        let listening = listen(listener, backend, Some(identity.acceptor));
+        let listening = tokio::spawn(listening).abort_handle();
+        Ok(Self { endpoint, certificate_pem: Some(identity.certificate_pem), sdk, listening })
+    }
+
+    /// The base URL, such as `http://127.0.0.1:40123` or `https://localhost:40123`.
     pub fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
+        self.endpoint.clone()
+    }
+
+    /// The certificate that clients have to trust; `None` in clear.
+    ///
+    /// Programs of the AWS SDK for Rust trust what the file named by `SSL_CERT_FILE` holds.
+    pub fn certificate_pem(&self) -> Option<&str> {
+        self.certificate_pem.as_deref()
     }
 
     /// A KMS client of the SDK that comes in through the port.
@@ -80,22 +102,43 @@ impl Drop for Server {
     }
 }
 
+async fn listener(port: u16) -> io::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
 /// Accepts connections for ever. Dropping the future drops the connections too.
-async fn listen(listener: TcpListener, backend: Arc<Backend>) {
+async fn listen(listener: TcpListener, backend: Arc<Backend>, tls: Option<TlsAcceptor>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => if let Ok((stream, _)) = accepted {
-                connections.spawn(converse(stream, Arc::clone(&backend)));
+                connections.spawn(welcome(stream, Arc::clone(&backend), tls.clone()));
             },
             Some(_) = connections.join_next() => {}
         }
     }
 }
 
-async fn converse(stream: TcpStream, backend: Arc<Backend>) {
+async fn welcome(stream: TcpStream, backend: Arc<Backend>, tls: Option<TlsAcceptor>) {
     // Replies are written in two pieces, head and body; Nagle would hold back the second.
     let _ = stream.set_nodelay(true);
+    match tls {
+        None => converse(stream, backend).await,
+        // A handshake that fails is a client that does not trust us.
+        Some(tls) => {
+            if let Ok(stream) = tls.accept(stream).await {
+                converse(stream, backend).await;
+            }
+        }
+    }
+}
+
+async fn converse<S>(stream: S, backend: Arc<Backend>)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let backend = Arc::clone(&backend);
         async move {

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use waxseal::CachingKeyring;
 use waxseal::CachingKeyringBuilder;
 use waxseal::DataKey;
@@ -83,7 +84,7 @@ impl Below {
         if behaviour.delay.is_zero() {
             tokio::task::yield_now().await;
         } else {
-            tokio::time::sleep(behaviour.delay).await;
+            tokio::time::sleep_until(Instant::now() + behaviour.delay).await;
         }
         behaviour.failure.map_or(Ok(()), |kind| Err(Error::new(kind, "asked for by a test")))
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use waxseal::EncryptionContext;
 use waxseal::EnvelopeCipher;
 use waxseal::ErrorKind;
@@ -236,7 +237,7 @@ async fn a_slow_one_is_overtaken_and_not_cancelled_before() {
         async move { unwrap(&multi, &wrapped).await.unwrap() }
     });
     until(|| slow[1].open() == 1).await;
-    tokio::time::sleep(SOON * 5).await;
+    tokio::time::sleep_until(Instant::now() + SOON * 5).await;
     assert_eq!(slow.each_ref().map(Scripted::open), [1, 1, 0], "two at once, none cancelled");
     assert_eq!(slow[2].unwraps(), 0);
     permits.add_permits(1); // the first in line is the first that was asked
@@ -262,7 +263,7 @@ async fn one_at_a_time_if_so_wanted() {
             async move { unwrap(&multi, &wrapped).await.unwrap() }
         });
         until(|| slow[0].open() == 1).await;
-        tokio::time::sleep(SOON).await;
+        tokio::time::sleep_until(Instant::now() + SOON).await;
         assert_eq!(slow[1].unwraps(), 0);
         permits.add_permits(1);
         assert_eq!(opened.await.unwrap(), key);

@@ -4,8 +4,18 @@
 #![allow(clippy::unwrap_used)]
 #![cfg(unix)]
 
+#[cfg(target_os = "linux")]
+#[path = "../../../tests/support/derived_keys.rs"]
+mod derived_keys;
+#[cfg(target_os = "linux")]
+#[allow(dead_code, reason = "shared with the tests of the library")]
+#[path = "../../../tests/support/reference.rs"]
+mod reference;
+
 mod aws_errors;
 mod files;
+#[cfg(target_os = "linux")]
+mod hygiene;
 mod keys;
 mod outputs;
 mod passphrases;

@@ -11,6 +11,7 @@ use std::process::Stdio;
 use std::time::Duration;
 use std::time::Instant;
 
+use tempfile::NamedTempFile;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use waxseal_testkit::ACCESS_KEY_ID;
@@ -141,6 +142,8 @@ impl Ran {
 /// KMS and S3 on one loopback port.
 pub(crate) struct Aws {
     pub(crate) services: LocalAws,
+    /// For clients to trust, if they come over TLS.
+    certificate: Option<NamedTempFile>,
     /// The ARN of `alias/demo`.
     pub(crate) key: String,
     server: Server,
@@ -153,9 +156,26 @@ impl Aws {
         let runtime = Runtime::new().unwrap();
         let services = runtime.block_on(LocalAws::start()).unwrap();
         let server = runtime.block_on(services.serve()).unwrap();
+        Self::new(services, server, runtime)
+    }
+
+    /// The same over TLS.
+    pub(crate) fn start_tls() -> Self {
+        let runtime = Runtime::new().unwrap();
+        let services = runtime.block_on(LocalAws::start()).unwrap();
+        let server = runtime.block_on(services.serve_tls()).unwrap();
+        Self::new(services, server, runtime)
+    }
+
+    fn new(services: LocalAws, server: Server, runtime: Runtime) -> Self {
+        let certificate = server.certificate_pem().map(|pem| {
+            let mut file = NamedTempFile::new().unwrap();
+            file.write_all(pem.as_bytes()).unwrap();
+            file
+        });
         let key = services.create_key("alias/demo");
         services.create_bucket("demo");
-        Self { services, key, server, _runtime: runtime }
+        Self { services, certificate, key, server, _runtime: runtime }
     }
 
     /// Someone whose environment leads here.
@@ -166,6 +186,9 @@ impl Aws {
         user.set("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY);
         user.set("AWS_REGION", REGION);
         user.set("AWS_MAX_ATTEMPTS", "1");
+        if let Some(file) = &self.certificate {
+            user.set("SSL_CERT_FILE", file.path().to_str().unwrap());
+        }
         user
     }
 

@@ -25,6 +25,7 @@ use crate::keyring::kms::arn::may_name;
 use crate::keyring::kms::arn::names_alias;
 use crate::keyring::kms::failure::DESCRIBE_KEY;
 use crate::keyring::kms::failure::failed;
+use crate::keyring::kms::quiet::quietly;
 use crate::secret::SecretKey;
 
 /// KMS as one caller reaches it, with the grants of that caller.
@@ -120,16 +121,15 @@ impl Calls {
         key: &KeyName<'_>,
         context: &EncryptionContext,
     ) -> Result<(SecretKey, WrappedKey)> {
-        let mut reply = self
+        let request = self
             .client
             .generate_data_key()
             .key_id(&**key)
             .key_spec(DataKeySpec::Aes256)
             .set_encryption_context(pairs(context))
-            .set_grant_tokens(self.grant_tokens())
-            .send()
-            .await
-            .map_err(|e| failed(key, "GenerateDataKey", e))?;
+            .set_grant_tokens(self.grant_tokens());
+        let sent = quietly(request.send()).await;
+        let mut reply = sent.map_err(|e| failed(key, "GenerateDataKey", e))?;
         // First of all, here and in `decrypt`, so that no path leaves it in the SDK's memory.
         let data_key = secret_key(&take(reply.plaintext.take()))?;
         let wrapped = self.wrapped(key, reply.key_id.take(), reply.ciphertext_blob.take())?;
@@ -163,16 +163,14 @@ impl Calls {
     ) -> Result<WrappedKey> {
         // Wiped when the SDK drops it. What it makes of it for the wire is not.
         let plaintext = Bytes::from_owner(Zeroizing::new(plaintext.to_vec()));
-        let reply = self
+        let request = self
             .client
             .encrypt()
             .key_id(&**key)
             .plaintext(Blob::from_maybe_shared(plaintext))
             .set_encryption_context(pairs(context))
-            .set_grant_tokens(self.grant_tokens())
-            .send()
-            .await
-            .map_err(|e| failed(key, "Encrypt", e))?;
+            .set_grant_tokens(self.grant_tokens());
+        let reply = quietly(request.send()).await.map_err(|e| failed(key, "Encrypt", e))?;
         self.wrapped(key, reply.key_id, reply.ciphertext_blob)
     }
 
@@ -187,16 +185,14 @@ impl Calls {
         if ciphertext.is_empty() || ciphertext.len() > MAX_CIPHERTEXT {
             return Err(keyring::unwrap_failed());
         }
-        let mut reply = self
+        let request = self
             .client
             .decrypt()
             .key_id(&**key)
             .ciphertext_blob(Blob::new(ciphertext))
             .set_encryption_context(pairs(context))
-            .set_grant_tokens(self.grant_tokens())
-            .send()
-            .await
-            .map_err(|e| failed(key, "Decrypt", e))?;
+            .set_grant_tokens(self.grant_tokens());
+        let mut reply = quietly(request.send()).await.map_err(|e| failed(key, "Decrypt", e))?;
         let plaintext = take(reply.plaintext.take());
         let used = self.checked(key, reply.key_id)?;
         match expected {

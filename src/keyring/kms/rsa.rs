@@ -23,6 +23,7 @@ use crate::keyring::kms::calls::Calls;
 use crate::keyring::kms::calls::malformed_reply;
 use crate::keyring::kms::calls::take;
 use crate::keyring::kms::failure::failed;
+use crate::keyring::kms::quiet::quietly;
 use crate::keyring::rsa::Recipient;
 use crate::keyring::rsa::open_payload;
 use crate::secret::SecretKey;
@@ -101,8 +102,8 @@ impl KmsRsaKeyring {
     ) -> Result<SecretKey> {
         let key = self.calls.key(&self.key_id)?;
         let request = self.calls.client.decrypt().key_id(&*key).encryption_algorithm(ALGORITHM);
-        let sent = request.ciphertext_blob(Blob::new(wrapped.ciphertext())).send().await;
-        let mut reply = sent.map_err(|e| failed(&key, "Decrypt", e))?;
+        let request = request.ciphertext_blob(Blob::new(wrapped.ciphertext()));
+        let mut reply = quietly(request.send()).await.map_err(|e| failed(&key, "Decrypt", e))?;
         let payload = take(reply.plaintext.take());
         self.calls.checked(&key, reply.key_id)?;
         open_payload(&payload, context)?.ok_or_else(keyring::unwrap_failed)

@@ -117,6 +117,11 @@ pub(super) fn bytes(bytes: &[u8]) -> Value {
     Value::String(base64::encode(bytes))
 }
 
+/// The plaintext in a reply, if it has one.
+pub(super) fn plaintext(reply: &Value) -> Option<Vec<u8>> {
+    base64::decode(reply.get("Plaintext")?.as_str()?).ok()
+}
+
 /// An error reply.
 #[derive(Debug)]
 pub(super) struct Failure {

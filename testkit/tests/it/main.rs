@@ -9,4 +9,5 @@ mod kms_signing;
 mod multipart;
 mod record;
 mod s3;
+mod tls;
 mod transport;
