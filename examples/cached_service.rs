@@ -22,6 +22,7 @@ async fn main() -> waxseal::Result<()> {
         .build()?;
     let cipher = EnvelopeCipher::new(keyring.clone());
 
+    println!("3 tenants, keys kept for 2 s and 10,000 objects, a KMS that takes 5 ms\n");
     println!("second  objects  slowest  KMS calls: GenerateDataKey  Decrypt");
     let (mut all, mut most_calls) = (0, 0);
     for second in 1..=6 {
@@ -44,7 +45,14 @@ async fn main() -> waxseal::Result<()> {
         all += objects;
         most_calls = most_calls.max(made + unwrapped);
     }
-    println!("{all} objects; {:?}", keyring.metrics());
+    let metrics = keyring.metrics();
+    println!(
+        "\n{all} objects sealed and opened: {} times the key was there, {} requests waited for\n\
+         KMS; it was called {} times, most of them in the background",
+        metrics.hits,
+        metrics.misses + metrics.coalesced,
+        metrics.calls
+    );
     // Three tenants, sealing and opening, a new key every 1.5 seconds or so and every 10,000.
     assert!(all > 1_000 && most_calls < all / 6);
 

@@ -9,8 +9,12 @@ use crate::error::Result;
 
 /// Public key-value pairs bound to a sealed object.
 ///
-/// They go to KMS, where policies and CloudTrail see them, and into the keys of the body, so an
-/// object opens only with the pairs it was sealed with. Do not put secrets here.
+/// They go to KMS, where policies and CloudTrail see them, and into the keys of the body, so none of
+/// them can be altered unnoticed. They are stored with the object: do not put secrets here.
+///
+/// Opening compares the pairs that the reader gives, each of which must be stored with that value.
+/// **A pair that the reader does not give is not compared**, so give what you rely on, such as the
+/// tenant; [`ReadPolicy::exact_context`](crate::ReadPolicy::exact_context) demands all of them.
 ///
 /// Pairs are sorted by key. The limits are checked where the context is used, with
 /// `InvalidInput`: a key has 1 to 65,535 bytes and does not begin with `aws:` or `waxseal:`,

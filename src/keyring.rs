@@ -47,10 +47,56 @@ use crate::secret::SecretKey;
 
 /// Generates data keys and unwraps them.
 ///
-/// Implement it to hold wrapping keys somewhere else: see `examples/custom_keyring.rs`. The
-/// request's context is valid (see [`EncryptionContext`](crate::EncryptionContext)) and must be
-/// bound to the wrapped key: unwrapping under another context has to fail with
-/// [`ErrorKind::Authentication`].
+/// Implement it, with [`async_trait`](macro@crate::async_trait), to hold wrapping keys somewhere
+/// else. The request's context is valid (see [`EncryptionContext`](crate::EncryptionContext)) and
+/// must be bound to the wrapped key: unwrapping under another context has to fail with
+/// [`ErrorKind::Authentication`]. The other fields of a [`KeyRequest`] can be ignored by a keyring
+/// that makes a new data key each time.
+///
+/// ```
+/// use waxseal::{DataKey, Error, ErrorKind, KeyRequest, Keyring, Result, SecretKey, WrappedKey};
+/// # use waxseal::{EnvelopeCipher, EncryptionContext};
+///
+/// /// An "HSM" that wraps by sealing under a key which it never shows.
+/// #[derive(Debug)]
+/// struct HsmKeyring(waxseal::EnvelopeCipher);
+///
+/// #[waxseal::async_trait]
+/// impl Keyring for HsmKeyring {
+///     async fn generate_data_key(&self, request: &KeyRequest<'_>) -> Result<DataKey> {
+///         let key = SecretKey::random()?;
+///         let wrapped = self.wrap_data_key(&key, request).await?;
+///         Ok(DataKey::new(key, wrapped))
+///     }
+///
+///     // Only for use beside others in a `MultiKeyring`.
+///     async fn wrap_data_key(
+///         &self,
+///         key: &SecretKey,
+///         request: &KeyRequest<'_>,
+///     ) -> Result<Vec<WrappedKey>> {
+///         let wrapped = self.0.seal(key.expose(), request.context()).await?;
+///         Ok(vec![WrappedKey::new("hsm", "slot-7", wrapped.to_vec())?])
+///     }
+///
+///     async fn unwrap_data_key(
+///         &self,
+///         wrapped: &[WrappedKey],
+///         request: &KeyRequest<'_>,
+///     ) -> Result<SecretKey> {
+///         // What is stored only says what to look for; it never chooses the wrapping key.
+///         let mine = wrapped.iter().find(|w| (w.provider(), w.key_id()) == ("hsm", Some("slot-7")));
+///         let mine = mine.ok_or_else(|| Error::new(ErrorKind::KeyAccess, "not sealed by slot 7"))?;
+///         SecretKey::try_from(&self.0.open(mine.ciphertext(), request.context()).await?[..])
+///     }
+/// }
+/// # #[tokio::main] async fn main() -> Result<()> {
+/// # let keys = waxseal::LocalKeyring::new(waxseal::KeyFile::generate()?);
+/// # let cipher = EnvelopeCipher::new(HsmKeyring(EnvelopeCipher::new(keys)));
+/// # let sealed = cipher.seal(b"x", &EncryptionContext::new()).await?;
+/// # assert_eq!(cipher.open(&sealed, &EncryptionContext::new()).await?, "x");
+/// # Ok(()) }
+/// ```
 #[async_trait]
 pub trait Keyring: fmt::Debug + Send + Sync {
     /// Makes a new random data key, wrapped in at least one way.
@@ -81,7 +127,9 @@ pub trait Keyring: fmt::Debug + Send + Sync {
         request: &KeyRequest<'_>,
     ) -> Result<Vec<WrappedKey>> {
         let _ = (key, request);
-        Err(Error::invalid_input("this keyring wraps no data keys that others made"))
+        Err(Error::invalid_input(
+            "this keyring wraps no data keys that others made: it does not implement wrap_data_key",
+        ))
     }
 
     /// Unwraps the data key that every one of `wrapped` holds.

@@ -41,6 +41,8 @@ mod s3;
 mod secret;
 mod signing;
 
+/// What lets a trait have `async fn`s, for implementations of [`Keyring`], [`ReadAt`] and
+/// [`SigningKey`].
 pub use async_trait::async_trait;
 pub use cipher::{EnvelopeCipher, ReadPolicy};
 pub use context::EncryptionContext;

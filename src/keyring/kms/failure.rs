@@ -57,8 +57,11 @@ fn classify(operation: &str, code: &str) -> (ErrorKind, &'static str) {
             (KeyAccess, remedy)
         }
         "NotFoundException" => (KeyAccess, "; the key is not found: check key, Region and account"),
+        "InvalidKeyUsageException" if matches!(operation, "Sign" | "Verify") => {
+            (KeyAccess, "; use a key of ECC_NIST_P384 that was made for signing")
+        }
         "InvalidKeyUsageException" => {
-            (KeyAccess, "; use a symmetric encryption key, or to sign one of ECC_NIST_P384")
+            (KeyAccess, "; use a symmetric encryption key, or an RSA keyring for a key of RSA")
         }
         "InvalidGrantTokenException" => (KeyAccess, "; check the grant tokens"),
         "InvalidArnException" | "ValidationException" => (KeyAccess, "; check the name of the key"),

@@ -60,7 +60,9 @@ impl KmsRsaKeyring {
         let key = calls.key(&key_id)?;
         let sent = calls.client.get_public_key().key_id(&*key).send().await;
         let reply = sent.map_err(|e| match e.code() {
-            Some("UnsupportedOperationException") => not_for_this(&key_id),
+            Some("UnsupportedOperationException" | "InvalidKeyUsageException") => {
+                not_for_this(&key_id)
+            }
             _ => failed(&key, "GetPublicKey", e),
         })?;
         calls.checked(&key, reply.key_id.clone())?;
@@ -155,7 +157,7 @@ impl fmt::Debug for KmsRsaKeyring {
 }
 
 fn not_for_this(key_id: &str) -> Error {
-    let text = format!("the KMS key {key_id} is not an RSA key for encryption");
+    let text = format!("the KMS key {key_id} is not an RSA key that was made for encryption");
     Error::new(ErrorKind::KeyAccess, text)
 }
 
