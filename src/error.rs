@@ -20,13 +20,12 @@ pub struct Error {
     kind: ErrorKind,
     message: Cow<'static, str>,
     source: Option<Arc<dyn std::error::Error + Send + Sync + 'static>>,
-    refused: Option<Arc<RefusedKey>>,
+    refused: Vec<Arc<RefusedKey>>,
 }
 
 /// A wrapping key that its holder refuses to use.
 #[derive(Debug)]
 pub(crate) struct RefusedKey {
-    /// The last part of its ARN, which the replicas of a multi-Region key have in common.
     key_id: String,
     /// For every encryption context: it is disabled or gone, not only denied.
     pub(crate) for_all: bool,
@@ -34,10 +33,27 @@ pub(crate) struct RefusedKey {
 
 impl RefusedKey {
     /// Whether a wrapped key names it.
+    ///
+    /// The replicas of a multi-Region key, whose ids begin with `mrk-`, are one. What is refused by
+    /// a name that is no ARN is told by the last part.
     pub(crate) fn has_id(&self, key_id: &str) -> bool {
-        key_id.rsplit(':').next() == Some(&self.key_id)
+        fn parts(arn: &str) -> Option<[&str; 6]> {
+            let parts: Vec<_> = arn.splitn(6, ':').collect();
+            parts.try_into().ok()
+        }
+        match (parts(&self.key_id), parts(key_id)) {
+            (Some(own), Some(other)) => {
+                let is_replica = own[5].starts_with("key/mrk-");
+                (0..6).all(|i| own[i] == other[i] || (i == REGION && is_replica))
+            }
+            (None, Some(other)) => other[5] == self.key_id,
+            (_, None) => self.key_id == key_id,
+        }
     }
 }
+
+/// The place of the Region in an ARN.
+const REGION: usize = 3;
 
 /// The decisions a caller can take on an [`Error`].
 #[non_exhaustive]
@@ -68,7 +84,7 @@ pub enum ErrorKind {
 impl Error {
     /// Makes an error; for custom [`Keyring`](crate::Keyring)s and [`ReadAt`](crate::ReadAt)s.
     pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, message: message.into(), source: None, refused: None }
+        Self { kind, message: message.into(), source: None, refused: vec![] }
     }
 
     /// Attaches what caused this error.
@@ -91,12 +107,18 @@ impl Error {
     /// Says which wrapping key refused, for caches to drop what it wrapped.
     #[cfg_attr(not(feature = "kms"), expect(dead_code, reason = "only KMS refuses"))]
     pub(crate) fn with_refused_key(mut self, key_id: impl Into<String>, for_all: bool) -> Self {
-        self.refused = Some(Arc::new(RefusedKey { key_id: key_id.into(), for_all }));
+        self.refused.push(Arc::new(RefusedKey { key_id: key_id.into(), for_all }));
         self
     }
 
-    pub(crate) fn refused_key(&self) -> Option<&RefusedKey> {
-        self.refused.as_deref()
+    /// Says which wrapping keys refused according to `others` as well.
+    pub(crate) fn with_refusals<'a>(mut self, others: impl IntoIterator<Item = &'a Self>) -> Self {
+        self.refused.extend(others.into_iter().flat_map(|other| other.refused.iter().cloned()));
+        self
+    }
+
+    pub(crate) fn refused_keys(&self) -> impl Iterator<Item = &RefusedKey> {
+        self.refused.iter().map(|refused| &**refused)
     }
 
     /// The same error, for another of those who waited for one call.

@@ -57,10 +57,12 @@ use sync::MutexGuard;
 /// replaced in the background before it is too old, so that no request waits for that. When it is
 /// too old, it is wiped, whether or not anything is asked. A key that KMS refuses to serve,
 /// because it is disabled, pending deletion, gone or denied, is wiped at once. While the keyring
-/// cannot be asked, that error is given for a second to all who ask for the same key.
+/// cannot be asked, that error is given for a second to all who ask for the same key. A call that
+/// takes longer than ten seconds is not waited for by those who come later: they ask anew.
 ///
-/// In a process that was forked or cloned, or slept, nothing that was cached before is used. Call
-/// [`clear`](Self::clear) before a snapshot of the machine is taken.
+/// In a process that was forked, restored on another machine, or asleep for five seconds or more,
+/// nothing that was cached before is used. A cloned virtual machine may not notice: call
+/// [`clear`](Self::clear) before a snapshot of one is taken.
 ///
 /// [`Format::OneShot`](crate::Format::OneShot) is not sealed with it: that format has no key of
 /// its own for each object.
@@ -221,12 +223,12 @@ impl Shared {
         *reaper = Some(AbortOnDropHandle::new(runtime.spawn(async move {
             loop {
                 let Some(shared) = cache.upgrade() else { return };
-                let next = shared.entries().next_expiry();
+                let next = shared.entries().next_change();
                 drop(shared);
+                let arrival = arrival.notified();
                 match next {
-                    // All keys live equally long: none that comes is due before this one.
-                    Some(next) => tokio::time::sleep_until(next).await,
-                    None => arrival.notified().await,
+                    Some(next) => drop(tokio::time::timeout_at(next, arrival).await),
+                    None => arrival.await,
                 }
             }
         })));
@@ -279,6 +281,42 @@ mod tests {
         seal(&cache, "a").await;
         pass(AGE + Duration::from_millis(2)).await;
         assert_eq!(held(&cache), 0);
+    }
+
+    /// Asked for first and answered last, it is due before the one that is waited for.
+    #[tokio::test(start_paused = true)]
+    async fn a_key_that_came_late_is_wiped_on_time() {
+        let below = Arc::new(Slow::default());
+        let cache = CachingKeyring::builder(Arc::clone(&below)).max_age(AGE).build().unwrap();
+        *below.0.lock().unwrap() = AGE / 2;
+        let slow = cache.clone();
+        let slow = tokio::spawn(async move { seal(&slow, "a").await });
+        tokio::task::yield_now().await;
+        *below.0.lock().unwrap() = Duration::ZERO;
+        pass(AGE / 10).await;
+        seal(&cache, "b").await;
+        slow.await.unwrap();
+        assert_eq!(held(&cache), 2);
+        pass(AGE / 2 + Duration::from_millis(2)).await;
+        assert_eq!(held(&cache), 1);
+        pass(AGE / 10).await;
+        assert_eq!(held(&cache), 0);
+    }
+
+    #[derive(Debug, Default)]
+    struct Slow(std::sync::Mutex<Duration>);
+
+    #[async_trait]
+    impl Keyring for Slow {
+        async fn generate_data_key(&self, _: &KeyRequest<'_>) -> Result<DataKey> {
+            let delay = *self.0.lock().unwrap();
+            pass(delay).await;
+            Ok(DataKey::new(SecretKey::random()?, vec![WrappedKey::new("slow", "k", [1])?]))
+        }
+
+        async fn unwrap_data_key(&self, _: &[WrappedKey], _: &KeyRequest<'_>) -> Result<SecretKey> {
+            SecretKey::random()
+        }
     }
 
     /// The runtime that the first keys were made in need not live as long as the cache.

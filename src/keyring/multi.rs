@@ -163,8 +163,9 @@ fn none_opens(mut failures: Vec<(usize, Error)>) -> Error {
         ErrorKind::KeyAccess => 2,
         _ => 3,
     };
-    let first = failures.into_iter().map(|(_, error)| error).min_by_key(rank);
-    first.expect("there is a keyring, and it failed").with_message(text)
+    let first = failures.iter().map(|(_, error)| error).min_by_key(|error| rank(error));
+    let first = first.expect("there is a keyring, and it failed").share().with_message(text);
+    first.with_refusals(failures.iter().map(|(_, error)| error))
 }
 
 fn too_many() -> Error {

@@ -109,11 +109,11 @@ async fn a_late_request_waits_for_the_call_that_is_under_way() {
     let below = Below::new();
     let cache = below.cached();
     let first = seal_key(&cache, "acme").await.unwrap();
-    below.takes(MAX_AGE / 2);
-    advance(MAX_AGE * 9 / 10).await;
+    below.takes(MAX_AGE / 10);
+    advance(MAX_AGE * 19 / 20).await;
     seal_key(&cache, "acme").await.unwrap();
     tokio::task::yield_now().await;
-    advance(MAX_AGE / 10).await;
+    advance(MAX_AGE / 20).await;
     assert_ne!(seal_key(&cache, "acme").await.unwrap(), first);
     assert_eq!(below.calls(), 2);
     assert_eq!(cache.metrics().coalesced, 1);

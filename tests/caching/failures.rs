@@ -123,15 +123,90 @@ async fn a_forged_object_wipes_nothing() {
     assert_eq!(below.calls(), calls);
 }
 
-/// A request that is dropped while it asks leaves its turn to the next.
+/// A request that is dropped while it asks leaves its call to those who wait for it.
 #[tokio::test(start_paused = true)]
 async fn a_dropped_request_holds_nobody_up() {
     let below = Below::new();
-    below.takes(Duration::from_secs(10));
+    below.takes(Duration::from_secs(9));
     let cache = below.cached();
     let first = tokio::time::timeout(Duration::from_secs(1), seal_key(&cache, "acme"));
     let (first, second) = tokio::join!(first, seal_key(&cache, "acme"));
     assert!(first.is_err());
     assert!(second.is_ok());
+    assert_eq!(below.calls(), 1);
+}
+
+/// As in a `select!` whose other branch goes on for hours.
+#[tokio::test(start_paused = true)]
+async fn a_request_that_is_not_polled_any_more_holds_nobody_up() {
+    let below = Below::new();
+    below.takes(Duration::from_secs(1));
+    let cache = below.cached();
+    let mut parked = Box::pin(seal_key(&cache, "acme"));
+    assert!(futures_util::poll!(&mut parked).is_pending());
+    let second = tokio::time::timeout(Duration::from_secs(5), seal_key(&cache, "acme"));
+    assert!(second.await.unwrap().is_ok());
+    assert!(parked.await.is_ok());
+    assert_eq!(below.calls(), 1);
+}
+
+/// With nobody left who waits, a call is dropped, and the next request makes its own.
+#[tokio::test(start_paused = true)]
+async fn a_call_ends_with_the_last_who_waits() {
+    let below = Below::new();
+    below.takes(Duration::from_secs(3600));
+    let cache = below.cached();
+    let asking = tokio::time::timeout(Duration::from_secs(1), seal_key(&cache, "acme"));
+    assert!(asking.await.is_err());
+    below.takes(Duration::from_secs(1));
+    assert!(seal_key(&cache, "acme").await.is_ok());
     assert_eq!(below.calls(), 2);
+}
+
+/// A connection that never answers: neither who waits nor a key that is being replaced keeps
+/// others from asking anew.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_hangs_is_not_waited_for_by_all() {
+    let below = Below::new();
+    let cache = below.cached();
+    seal_key(&cache, "acme").await.unwrap();
+    advance(MAX_AGE * 9 / 10).await;
+    below.takes(Duration::from_secs(1_000_000));
+    seal_key(&cache, "acme").await.unwrap(); // begins to replace it
+    tokio::task::yield_now().await;
+    let hanging = tokio::spawn({
+        let cache = cache.clone();
+        async move { seal_key(&cache, "other").await }
+    });
+    tokio::task::yield_now().await;
+    below.takes(Duration::from_secs(1));
+    advance(Duration::from_secs(11)).await;
+    for tenant in ["acme", "other"] {
+        let asking = tokio::time::timeout(Duration::from_secs(5), seal_key(&cache, tenant));
+        assert!(asking.await.unwrap().is_ok(), "{tenant}");
+    }
+    assert_eq!(below.calls(), 5);
+    hanging.abort();
+}
+
+/// In an outage, and for forged objects, what is asked for and not got pushes out no key.
+#[tokio::test(start_paused = true)]
+async fn what_fails_pushes_nothing_out() {
+    for kind in [ErrorKind::Keyring, ErrorKind::Authentication] {
+        let below = Below::new();
+        let cache = below.cached_with(|cache| cache.max_entries(10));
+        for tenant in 0..9 {
+            seal_key(&cache, &format!("warm {tenant}")).await.unwrap();
+        }
+        below.fails(kind);
+        below.takes(Duration::from_millis(5));
+        let tenants: Vec<_> = (0..1_000).map(|i| format!("cold {i}")).collect();
+        let asking = tenants.iter().map(|tenant| seal_key(&cache, tenant));
+        assert!(futures_util::future::join_all(asking).await.iter().all(Result::is_err));
+        let calls = below.calls();
+        for tenant in 0..9 {
+            seal_key(&cache, &format!("warm {tenant}")).await.unwrap();
+        }
+        assert_eq!((below.calls(), cache.metrics().held), (calls, 9), "{kind:?}");
+    }
 }

@@ -4,12 +4,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
+use futures_util::future::Shared;
+use futures_util::future::WeakShared;
 use tokio::time::Instant;
 
 use crate::context::EncryptionContext;
 use crate::crypto;
 use crate::error::Error;
 use crate::error::ErrorKind;
+use crate::error::Result;
 use crate::keyring::DataKey;
 use crate::keyring::KeyUse;
 use crate::keyring::WrappedKey;
@@ -47,21 +51,17 @@ pub struct CacheMetrics {
 
 /// The answer to a request.
 pub(super) enum Taken {
-    /// A key, which is also to be replaced soon if there is a turn.
-    Key(DataKey, Option<Turn>),
+    /// A key, and whether it is to be replaced in the background, until when.
+    Key(DataKey, Option<Instant>),
     Failed(Error),
-    /// The keyring below is to be asked, when it is one's turn.
-    Ask(Turn),
+    /// Another request asks for the same key.
+    Join(Asking),
+    /// Nobody asks.
+    Start,
 }
 
-/// A place among those who wait for one key.
-pub(super) struct Turn {
-    pub(super) lock: Arc<tokio::sync::Mutex<()>>,
-    /// Failures that came before.
-    failures: u64,
-    /// Nothing asked for in an earlier epoch is kept.
-    epoch: u64,
-}
+/// A call of the keyring below, carried on by whoever waits for it, and dropped with the last.
+pub(super) type Asking = Shared<BoxFuture<'static, Result<Arc<DataKey>, Arc<Error>>>>;
 
 /// The data keys by what they are for.
 pub(super) struct Entries {
@@ -78,19 +78,19 @@ pub(super) struct Entries {
 #[derive(Default)]
 struct Slot {
     live: Option<Live>,
-    lock: Arc<tokio::sync::Mutex<()>>,
-    failures: u64,
+    /// When it was asked for, and what answers.
+    asking: Option<(Instant, WeakShared<BoxFuture<'static, Result<Arc<DataKey>, Arc<Error>>>>)>,
+    /// The answer to all until then.
     failure: Option<(Error, Instant)>,
-    last_use: u64,
 }
 
 struct Live {
     data_key: DataKey,
     expires: Instant,
     refresh: Instant,
-    is_refreshing: bool,
     objects_left: u64,
     bytes_left: u64,
+    last_use: u64,
 }
 
 impl Entries {
@@ -114,8 +114,8 @@ impl Entries {
         }
         if self.soonest.is_some_and(|soonest| soonest <= now) {
             self.wipe_where(|_, live| live.expires <= now);
-            self.soonest =
-                self.slots.values().filter_map(|s| s.live.as_ref()?.expires.into()).min();
+            self.sweep(now);
+            self.soonest = self.slots.values().filter_map(Slot::next_change).min();
         }
     }
 
@@ -124,18 +124,24 @@ impl Entries {
         self.stamp.pretend_a_break();
     }
 
-    pub(super) fn next_expiry(&self) -> Option<Instant> {
+    pub(super) fn next_change(&self) -> Option<Instant> {
         self.soonest
+    }
+
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch
     }
 
     pub(super) fn clear(&mut self) {
         self.epoch += 1;
         self.wipe_where(|_, _| true);
+        // What is being asked for is for those who wait already.
+        self.slots.clear();
+        self.soonest = None;
     }
 
     pub(super) fn metrics(&self) -> CacheMetrics {
-        let held = self.slots.values().filter(|slot| slot.live.is_some()).count();
-        CacheMetrics { held: held as u64, ..self.metrics }
+        CacheMetrics { held: self.held() as u64, ..self.metrics }
     }
 
     pub(super) fn count_call(&mut self) {
@@ -144,99 +150,121 @@ impl Entries {
 
     pub(super) fn count_miss(&mut self) {
         self.metrics.misses += 1;
-        self.metrics.calls += 1;
     }
 
-    /// Takes one use, of `len` bytes. `turn` is given by those who waited for it.
-    pub(super) fn take(
-        &mut self,
-        key: &EntryKey,
-        len: u64,
-        turn: Option<&Turn>,
-        now: Instant,
-    ) -> Taken {
-        if !self.slots.contains_key(key) {
-            self.make_room(now);
-        }
+    /// Takes one use, of `len` bytes. `is_new`: the request was not counted yet.
+    pub(super) fn take(&mut self, key: &EntryKey, len: u64, is_new: bool, now: Instant) -> Taken {
+        let new = u64::from(is_new);
         self.uses += 1;
-        let slot = self.slots.entry(key.clone()).or_default();
-        slot.last_use = self.uses;
-        let recently = slot.failure.as_ref().is_some_and(|(_, until)| now < *until);
+        let Some(slot) = self.slots.get_mut(key) else {
+            self.metrics.misses += new;
+            return Taken::Start;
+        };
+        let asking = slot.joinable(now);
+        let recently = slot.failure.as_ref().filter(|(_, until)| now < *until);
         if slot.live.as_ref().is_some_and(|live| live.bytes_left < len) {
             slot.live = None;
             self.metrics.wiped += 1;
         }
         if let Some(live) = &mut slot.live {
-            match turn {
-                None => self.metrics.hits += 1,
-                Some(_) => self.metrics.coalesced += 1,
-            }
-            let data_key = live.data_key.share();
-            let is_due = live.refresh <= now && !live.is_refreshing && !recently;
-            live.is_refreshing |= is_due;
-            self.metrics.wiped += u64::from(slot.use_once(len));
-            let refresh = is_due && slot.live.is_some();
-            return Taken::Key(data_key, refresh.then(|| slot.turn(self.epoch)));
+            self.metrics.hits += new;
+            live.last_use = self.uses;
+            let is_due = live.refresh <= now && asking.is_none() && recently.is_none();
+            let (data_key, expires) = (live.data_key.share(), live.expires);
+            let is_used_up = slot.use_once(len);
+            self.metrics.wiped += u64::from(is_used_up);
+            return Taken::Key(data_key, (is_due && !is_used_up).then_some(expires));
         }
-        let failed_since = turn.is_some_and(|turn| turn.failures < slot.failures);
-        if let Some((error, _)) = slot.failure.as_ref().filter(|_| recently || failed_since) {
-            self.metrics.coalesced += 1;
+        if let Some((error, _)) = recently {
+            self.metrics.coalesced += new;
             return Taken::Failed(error.share());
         }
-        Taken::Ask(slot.turn(self.epoch))
+        match asking {
+            Some(asking) => {
+                self.metrics.coalesced += new;
+                Taken::Join(asking)
+            }
+            None => {
+                self.metrics.misses += new;
+                Taken::Start
+            }
+        }
     }
 
-    /// Whether the key that a turn in the background is for is still to be replaced.
-    pub(super) fn is_due(&self, key: &EntryKey, now: Instant) -> bool {
-        let live = self.slots.get(key).and_then(|slot| slot.live.as_ref());
-        live.is_some_and(|live| live.refresh <= now)
+    /// Notes what answers for `key` from now on.
+    pub(super) fn started(&mut self, key: &EntryKey, asking: &Asking, asked: Instant) {
+        if self.slots.len() > 2 * self.limits.max_entries {
+            // What holds no key, recent failures included: objects come from anywhere.
+            self.sweep(asked + RETRY_AFTER);
+        }
+        let slot = self.slots.entry(key.clone()).or_default();
+        slot.asking = asking.downgrade().map(|asking| (asked, asking));
     }
 
-    /// Keeps an answer that was asked for at `asked`, unless everything was cleared since.
-    pub(super) fn keep(&mut self, key: &EntryKey, turn: &Turn, data_key: &DataKey, asked: Instant) {
-        let Some(slot) = self.slots.get_mut(key).filter(|_| turn.epoch == self.epoch) else {
-            return;
-        };
-        slot.failure = None;
+    /// Keeps an answer that was asked for at `asked`, of which `first_use` bytes are used already,
+    /// unless everything was cleared since.
+    pub(super) fn keep(
+        &mut self,
+        key: &EntryKey,
+        data_key: &DataKey,
+        (asked, epoch): (Instant, u64),
+        first_use: Option<u64>,
+    ) {
         let expires = asked + self.limits.max_age;
+        let slot = self.slots.get(key);
+        // A call that was taken for stuck may come after the one that was made instead.
+        let is_late = slot.and_then(|slot| slot.live.as_ref()).is_some_and(|l| l.expires > expires);
+        if epoch != self.epoch || is_late {
+            return;
+        }
+        self.make_room(key);
         let live = Live {
             data_key: data_key.share(),
             expires,
             refresh: asked + refresh_after(self.limits.max_age),
-            is_refreshing: false,
             objects_left: if key.wrapped.is_none() { self.limits.max_objects } else { u64::MAX },
             bytes_left: self.limits.max_bytes.unwrap_or(u64::MAX),
+            last_use: self.uses,
         };
-        self.metrics.wiped += u64::from(slot.live.replace(live).is_some());
-        self.soonest = Some(self.soonest.map_or(expires, |soonest| soonest.min(expires)));
-    }
-
-    /// Counts the use of the one who asked for the key that was just kept.
-    pub(super) fn count_first_use(&mut self, key: &EntryKey, turn: &Turn, len: u64) {
-        if let Some(slot) = self.slots.get_mut(key).filter(|_| turn.epoch == self.epoch) {
-            self.metrics.wiped += u64::from(slot.use_once(len));
-        }
+        let slot = self.slots.entry(key.clone()).or_default();
+        let replaced = slot.live.replace(live).is_some();
+        slot.failure = None;
+        slot.answered(asked);
+        let is_used_up = first_use.is_some_and(|len| slot.use_once(len));
+        self.metrics.wiped += u64::from(replaced) + u64::from(is_used_up);
+        self.change_at(expires);
     }
 
     /// Notes that asking failed, and drops what must not be used after that.
-    pub(super) fn fail(&mut self, key: &EntryKey, error: &Error, now: Instant) {
+    pub(super) fn fail(&mut self, key: &EntryKey, error: &Error, asked: Instant, now: Instant) {
         let can_retry = error.kind() == ErrorKind::Keyring;
         if let Some(slot) = self.slots.get_mut(key) {
-            slot.failures += 1;
-            let until = if can_retry { now + RETRY_AFTER } else { now };
-            slot.failure = Some((error.share(), until));
-            slot.live.iter_mut().for_each(|live| live.is_refreshing = false);
+            slot.answered(asked);
+            slot.failure = can_retry.then(|| (error.share(), now + RETRY_AFTER));
         }
-        if !can_retry {
+        if can_retry {
+            self.change_at(now + RETRY_AFTER);
+        } else {
             self.wipe_where(|other, _| other == key);
         }
-        if let Some(refused) = error.refused_key() {
+        for refused in error.refused_keys() {
             self.wipe_where(|other, live| {
                 let wrapped = live.data_key.wrapped();
                 wrapped.iter().any(|wrapped| wrapped.key_id().is_some_and(|id| refused.has_id(id)))
                     && (refused.for_all || other.context == key.context)
             });
         }
+        if self.slots.get(key).is_some_and(|slot| slot.is_empty(now)) {
+            self.slots.remove(key);
+        }
+    }
+
+    fn held(&self) -> usize {
+        self.slots.values().filter(|slot| slot.live.is_some()).count()
+    }
+
+    fn change_at(&mut self, at: Instant) {
+        self.soonest = Some(self.soonest.map_or(at, |soonest| soonest.min(at)));
     }
 
     fn wipe_where(&mut self, dropped: impl Fn(&EntryKey, &Live) -> bool) {
@@ -248,29 +276,46 @@ impl Entries {
         }
     }
 
-    /// Makes room for one more: of what holds no key, else of the one not used for longest.
-    fn make_room(&mut self, now: Instant) {
-        if self.slots.len() < self.limits.max_entries {
-            return;
-        }
-        let failed = |slot: &Slot| slot.failure.as_ref().is_some_and(|(_, until)| now < *until);
-        self.slots.retain(|_, slot| slot.live.is_some() || slot.is_waited_for() || failed(slot));
-        while self.slots.len() >= self.limits.max_entries {
-            let idle = self.slots.iter().filter(|(_, slot)| !slot.is_waited_for());
-            let Some(oldest) =
-                idle.min_by_key(|(_, slot)| slot.last_use).map(|(key, _)| key.clone())
-            else {
-                return;
-            };
-            let slot = self.slots.remove(&oldest);
-            self.metrics.wiped += u64::from(slot.is_some_and(|slot| slot.live.is_some()));
+    /// Forgets what says nothing any more.
+    fn sweep(&mut self, now: Instant) {
+        self.slots.retain(|_, slot| !slot.is_empty(now));
+    }
+
+    /// Makes room for the key of `key`: that of the one not used for longest.
+    fn make_room(&mut self, key: &EntryKey) {
+        while self.held() >= self.limits.max_entries {
+            let others = self.slots.iter().filter(|(other, _)| *other != key);
+            let oldest = others
+                .filter_map(|(other, slot)| Some((slot.live.as_ref()?.last_use, other)))
+                .min_by_key(|(last_use, _)| *last_use);
+            let Some(oldest) = oldest.map(|(_, other)| other.clone()) else { return };
+            self.wipe_where(|other, _| *other == oldest);
         }
     }
 }
 
 impl Slot {
-    fn turn(&self, epoch: u64) -> Turn {
-        Turn { lock: Arc::clone(&self.lock), failures: self.failures, epoch }
+    /// The call to wait for, unless it seems stuck.
+    fn joinable(&self, now: Instant) -> Option<Asking> {
+        let (asked, asking) = self.asking.as_ref()?;
+        asking.upgrade().filter(|_| now < *asked + STUCK_AFTER)
+    }
+
+    /// Nobody is to join the call of then any more.
+    fn answered(&mut self, asked: Instant) {
+        self.asking.take_if(|(at, _)| *at == asked);
+    }
+
+    fn is_empty(&self, now: Instant) -> bool {
+        self.live.is_none()
+            && self.asking.as_ref().is_none_or(|(_, asking)| asking.upgrade().is_none())
+            && self.failure.as_ref().is_none_or(|(_, until)| *until <= now)
+    }
+
+    fn next_change(&self) -> Option<Instant> {
+        let expires = self.live.as_ref().map(|live| live.expires);
+        let until = self.failure.as_ref().map(|(_, until)| *until);
+        expires.into_iter().chain(until).min()
     }
 
     /// Takes a use of the key off what is left, and with the last one the key: whether it did.
@@ -284,10 +329,6 @@ impl Slot {
         self.live = None;
         true
     }
-
-    fn is_waited_for(&self) -> bool {
-        Arc::strong_count(&self.lock) > 1
-    }
 }
 
 /// Early enough for the call and a few retries; not at one moment for keys of one moment.
@@ -298,5 +339,7 @@ fn refresh_after(max_age: Duration) -> Duration {
     max_age * 3 / 4 + max_age / 8 * u32::from(random[0]) / 256
 }
 
+/// How long others join a call. Later ones ask anew, in case it never ends.
+pub(super) const STUCK_AFTER: Duration = Duration::from_secs(10);
 /// How long a failure is the answer to those who ask for the same key.
 const RETRY_AFTER: Duration = Duration::from_secs(1);

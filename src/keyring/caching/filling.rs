@@ -2,93 +2,105 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::Weak;
 
+use futures_util::FutureExt as _;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
+use tokio::time::timeout_at;
 
+use crate::error::Error;
 use crate::error::Result;
 use crate::keyring::DataKey;
 use crate::keyring::KeyRequest;
 use crate::keyring::Keyring;
 use crate::keyring::caching::Shared;
+use crate::keyring::caching::entries::Asking;
+use crate::keyring::caching::entries::Entries;
 use crate::keyring::caching::entries::EntryKey;
+use crate::keyring::caching::entries::STUCK_AFTER;
 use crate::keyring::caching::entries::Taken;
-use crate::keyring::caching::entries::Turn;
 
 impl Shared {
     /// A use of the key for `key`, to seal `len` bytes.
     ///
-    /// Dropped while it asks, it leaves its turn to the next who waits.
+    /// Dropped or not polled any more while it asks, it holds up nobody: whoever waits for the same
+    /// call carries it on.
     pub(super) async fn get(self: &Arc<Self>, key: EntryKey, len: u64) -> Result<DataKey> {
-        let place = match self.take(&key, len, None)? {
-            ControlFlow::Break(data_key) => return Ok(data_key),
-            ControlFlow::Continue(turn) => turn,
-        };
-        let _held = place.lock.lock().await;
-        // Whoever had the turn before may have got the key, or failed, for all who waited.
-        let turn = match self.take(&key, len, Some(&place))? {
-            ControlFlow::Break(data_key) => return Ok(data_key),
-            ControlFlow::Continue(turn) => turn,
-        };
-        let asked = Instant::now();
-        self.entries().count_miss();
-        let answer = ask(&*self.keyring, &key).await;
-        let mut entries = self.entries();
-        let data_key = answer.inspect_err(|error| entries.fail(&key, error, Instant::now()))?;
-        entries.keep(&key, &turn, &data_key, asked);
-        entries.count_first_use(&key, &turn, len);
-        drop(entries);
-        self.start_reaper();
-        Ok(data_key)
+        let mut is_new = true;
+        loop {
+            let (asking, is_own) = match self.take(&key, len, is_new)? {
+                ControlFlow::Break(data_key) => return Ok(data_key),
+                ControlFlow::Continue(asking) => asking,
+            };
+            is_new = false;
+            let answer = asking.await.map_err(|error| error.share())?;
+            // The use of the one who asked is counted already. The others take theirs, if any is
+            // left.
+            if is_own {
+                return Ok(answer.share());
+            }
+        }
     }
 
     /// A key for one object only.
     pub(super) async fn generate_uncached(&self, request: &KeyRequest<'_>) -> Result<DataKey> {
         self.entries().count_miss();
+        self.entries().count_call();
         self.keyring.generate_data_key(request).await
     }
 
-    /// The key if it is there, else a place among those who wait for it.
+    /// The key if it is there, else the call to wait for, and whether this request began it.
     fn take(
         self: &Arc<Self>,
         key: &EntryKey,
         len: u64,
-        place: Option<&Turn>,
-    ) -> Result<ControlFlow<DataKey, Turn>> {
-        let taken = self.entries().take(key, len, place, Instant::now());
-        match taken {
-            Taken::Ask(turn) => Ok(ControlFlow::Continue(turn)),
+        is_new: bool,
+    ) -> Result<ControlFlow<DataKey, (Asking, bool)>> {
+        let mut entries = self.entries();
+        match entries.take(key, len, is_new, Instant::now()) {
             Taken::Failed(error) => Err(error),
+            Taken::Join(asking) => Ok(ControlFlow::Continue((asking, false))),
+            Taken::Start => {
+                let asking = self.begin(&mut entries, key, Some(len));
+                Ok(ControlFlow::Continue((asking, true)))
+            }
             Taken::Key(data_key, refresh) => {
-                refresh.into_iter().for_each(|turn| self.refresh(key.clone(), turn));
+                if let (Some(expires), Ok(runtime)) = (refresh, Handle::try_current()) {
+                    let asking = self.begin(&mut entries, key, None);
+                    let (cache, epoch) = (Arc::downgrade(self), entries.epoch());
+                    runtime.spawn(async move {
+                        if cache.upgrade().is_some_and(|shared| shared.entries().epoch() == epoch) {
+                            // Longer than that it is only for those who wait for it.
+                            let until = expires.max(Instant::now() + STUCK_AFTER);
+                            let _ = timeout_at(until, asking).await;
+                        }
+                    });
+                }
                 Ok(ControlFlow::Break(data_key))
             }
         }
     }
 
-    /// Replaces a key that is still good, while it goes on being used.
-    fn refresh(self: &Arc<Self>, key: EntryKey, turn: Turn) {
-        let Ok(runtime) = Handle::try_current() else { return };
-        let keyring = Arc::clone(&self.keyring);
+    /// Begins a call, which is carried on as it is polled.
+    fn begin(
+        self: &Arc<Self>,
+        entries: &mut Entries,
+        key: &EntryKey,
+        first_use: Option<u64>,
+    ) -> Asking {
+        let (asked, epoch) = (Instant::now(), entries.epoch());
         // Held weakly: with the last cache its keys go, whatever is being asked.
         let cache = Arc::downgrade(self);
-        runtime.spawn(async move {
-            let _held = turn.lock.lock().await;
-            let asked = Instant::now();
-            match cache.upgrade() {
-                Some(shared) if shared.entries().is_due(&key, asked) => {
-                    shared.entries().count_call();
-                }
-                _ => return,
-            }
-            let answer = ask(&*keyring, &key).await;
-            let Some(shared) = cache.upgrade() else { return };
-            let mut entries = shared.entries();
-            match answer {
-                Ok(data_key) => entries.keep(&key, &turn, &data_key, asked),
-                Err(error) => entries.fail(&key, &error, Instant::now()),
-            }
-        });
+        let (keyring, own_key) = (Arc::clone(&self.keyring), key.clone());
+        let asking = async move {
+            count_call(&cache);
+            let answer = ask(&*keyring, &own_key).await;
+            settle(&cache, &own_key, answer, (asked, epoch), first_use)
+        };
+        let asking = asking.boxed().shared();
+        entries.started(key, &asking, asked);
+        asking
     }
 }
 
@@ -102,4 +114,30 @@ async fn ask(keyring: &dyn Keyring, key: &EntryKey) -> Result<DataKey> {
             Ok(DataKey { key: data_key, wrapped: Arc::clone(wrapped) })
         }
     }
+}
+
+fn count_call(cache: &Weak<Shared>) {
+    if let Some(shared) = cache.upgrade() {
+        shared.entries().count_call();
+    }
+}
+
+/// Keeps an answer, or what follows from its failure.
+fn settle(
+    cache: &Weak<Shared>,
+    key: &EntryKey,
+    answer: Result<DataKey>,
+    asked: (Instant, u64),
+    first_use: Option<u64>,
+) -> Result<Arc<DataKey>, Arc<Error>> {
+    if let Some(shared) = cache.upgrade() {
+        let mut entries = shared.entries();
+        match &answer {
+            Ok(data_key) => entries.keep(key, data_key, asked, first_use),
+            Err(error) => entries.fail(key, error, asked.0, Instant::now()),
+        }
+        drop(entries);
+        shared.start_reaper();
+    }
+    answer.map(Arc::new).map_err(Arc::new)
 }

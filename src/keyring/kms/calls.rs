@@ -53,14 +53,11 @@ impl<'a> KeyName<'a> {
         Self { arn, ..self }
     }
 
-    /// The last part of the ARN, `key/…`; of an alias whose key is not known, that of the alias.
-    pub(super) fn last_part(&self) -> String {
+    /// The ARN; of an id whose ARN is not known, its last part.
+    pub(super) fn to_refuse(&self) -> String {
         let name = self.arn.as_deref().unwrap_or(&self.name);
-        match name.rsplit_once(':') {
-            Some((_, resource)) => resource.to_owned(),
-            None if names_alias(name) => name.to_owned(),
-            None => format!("key/{name}"),
-        }
+        let is_id = Arn::parse(name).is_none() && !names_alias(name);
+        if is_id { format!("key/{name}") } else { name.to_owned() }
     }
 }
 

@@ -105,7 +105,12 @@ impl KmsRsaKeyring {
         let key = self.calls.key(&self.key_id)?;
         let request = self.calls.client.decrypt().key_id(&*key).encryption_algorithm(ALGORITHM);
         let request = request.ciphertext_blob(Blob::new(wrapped.ciphertext()));
-        let mut reply = quietly(request.send()).await.map_err(|e| failed(&key, "Decrypt", e))?;
+        let mut reply = quietly(request.send()).await.map_err(|e| {
+            let error = failed(&key, "Decrypt", e);
+            // What it wrapped names its public key; KMS is not told the context.
+            let is_refused = error.refused_keys().next().is_some();
+            if is_refused { error.with_refused_key(self.recipient.id(), true) } else { error }
+        })?;
         let payload = take(reply.plaintext.take());
         self.calls.checked(&key, reply.key_id)?;
         open_payload(&payload, context)?.ok_or_else(keyring::unwrap_failed)
