@@ -151,11 +151,6 @@ impl DataKey {
         &self.wrapped
     }
 
-    /// The same key, in the same memory.
-    fn share(&self) -> Self {
-        Self { key: self.key.share(), wrapped: Arc::clone(&self.wrapped) }
-    }
-
     pub(crate) fn into_parts(self) -> (SecretKey, Arc<[WrappedKey]>) {
         (self.key, self.wrapped)
     }

@@ -15,6 +15,8 @@ use crate::keyring::KeyUse;
 use crate::keyring::WrappedKey;
 use crate::keyring::caching::Limits;
 use crate::keyring::caching::stamp::Stamp;
+use crate::keyring::caching::vault::Kept;
+use crate::keyring::caching::vault::Vault;
 
 /// What requests have in common that may share a data key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -39,7 +41,7 @@ pub struct CacheMetrics {
     pub coalesced: u64,
     /// Calls of the keyring below, those in the background included.
     pub calls: u64,
-    /// Data keys wiped: too old, used up, replaced, refused, pushed out or cleared.
+    /// Data keys wiped: too old, used up, replaced, refused, lost, pushed out or cleared.
     pub wiped: u64,
     /// Data keys there now.
     pub held: u64,
@@ -66,6 +68,7 @@ pub(super) struct Turn {
 /// The data keys by what they are for.
 pub(super) struct Entries {
     limits: Limits,
+    pub(super) vault: Vault,
     slots: HashMap<EntryKey, Slot>,
     /// No key is due before.
     soonest: Option<Instant>,
@@ -85,7 +88,7 @@ struct Slot {
 }
 
 struct Live {
-    data_key: DataKey,
+    data_key: Kept,
     expires: Instant,
     refresh: Instant,
     is_refreshing: bool,
@@ -97,6 +100,7 @@ impl Entries {
     pub(super) fn new(limits: Limits) -> Self {
         Self {
             limits,
+            vault: Vault::new(),
             slots: HashMap::new(),
             soonest: None,
             stamp: Stamp::now(),
@@ -162,16 +166,16 @@ impl Entries {
         let slot = self.slots.entry(key.clone()).or_default();
         slot.last_use = self.uses;
         let recently = slot.failure.as_ref().is_some_and(|(_, until)| now < *until);
-        if slot.live.as_ref().is_some_and(|live| live.bytes_left < len) {
-            slot.live = None;
+        let enough = slot.live.as_ref().filter(|live| live.bytes_left >= len);
+        let data_key = enough.and_then(|live| live.data_key.get(&self.vault));
+        if data_key.is_none() && slot.live.take().is_some() {
             self.metrics.wiped += 1;
         }
-        if let Some(live) = &mut slot.live {
+        if let (Some(live), Some(data_key)) = (&mut slot.live, data_key) {
             match turn {
                 None => self.metrics.hits += 1,
                 Some(_) => self.metrics.coalesced += 1,
             }
-            let data_key = live.data_key.share();
             let is_due = live.refresh <= now && !live.is_refreshing && !recently;
             live.is_refreshing |= is_due;
             self.metrics.wiped += u64::from(slot.use_once(len));
@@ -200,7 +204,7 @@ impl Entries {
         slot.failure = None;
         let expires = asked + self.limits.max_age;
         let live = Live {
-            data_key: data_key.share(),
+            data_key: self.vault.put(data_key),
             expires,
             refresh: asked + refresh_after(self.limits.max_age),
             is_refreshing: false,
