@@ -1,7 +1,8 @@
 //! Data keys kept for a while, so that a service does not ask for one per object.
 //!
 //! [`entries`] is the state under one lock and knows no time of its own; [`filling`] asks the
-//! keyring below, once for all who wait; what stands here is the way in.
+//! keyring below, once for all who wait; [`vault`] is how a key is kept; what stands here is the
+//! way in.
 
 mod builder;
 mod entries;
@@ -9,6 +10,7 @@ mod filling;
 #[cfg(all(test, shuttle))]
 mod model;
 mod stamp;
+mod vault;
 
 use std::fmt;
 use std::sync::Arc;
@@ -63,6 +65,10 @@ use sync::MutexGuard;
 /// In a process that was forked, restored on another machine, or asleep for five seconds or more,
 /// nothing that was cached before is used. A cloned virtual machine may not notice: call
 /// [`clear`](Self::clear) before a snapshot of one is taken.
+///
+/// With the feature `locked-memory`, on Linux and if the kernel lets it, data keys are kept
+/// encrypted under a key in memory of the kernel, which is neither swapped nor dumped, and decrypted
+/// for each use. `docs/key-hygiene.md` says what that does not cover.
 ///
 /// [`Format::OneShot`](crate::Format::OneShot) is not sealed with it: that format has no key of
 /// its own for each object.
@@ -372,12 +378,15 @@ mod tests {
             let request = KeyRequest::new(&context).with_key_use(KeyUse::Derived);
             cache.generate_data_key(&request).await.unwrap().into_parts().0
         };
-        assert!(key.is_shared());
+        // With the feature the cache keeps none to share.
+        let is_kept = || key.is_shared() || cfg!(feature = "locked-memory");
+        assert!(is_kept());
+        let shared = Arc::downgrade(&cache.shared);
         let other = cache.partition("other");
         drop(cache);
-        assert!(key.is_shared());
+        assert!(is_kept() && shared.upgrade().is_some());
         drop(other);
-        assert!(!key.is_shared());
+        assert!(!key.is_shared() && shared.upgrade().is_none());
         let tasks = tokio::runtime::Handle::current().metrics();
         for _ in 0..10 {
             tokio::task::yield_now().await;

@@ -19,6 +19,8 @@ use crate::keyring::KeyUse;
 use crate::keyring::WrappedKey;
 use crate::keyring::caching::Limits;
 use crate::keyring::caching::stamp::Stamp;
+use crate::keyring::caching::vault::Kept;
+use crate::keyring::caching::vault::Vault;
 
 /// What requests have in common that may share a data key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -43,7 +45,7 @@ pub struct CacheMetrics {
     pub coalesced: u64,
     /// Calls of the keyring below, those in the background included.
     pub calls: u64,
-    /// Data keys wiped: too old, used up, replaced, refused, pushed out or cleared.
+    /// Data keys wiped: too old, used up, replaced, refused, lost, pushed out or cleared.
     pub wiped: u64,
     /// Data keys there now.
     pub held: u64,
@@ -61,11 +63,14 @@ pub(super) enum Taken {
 }
 
 /// A call of the keyring below, carried on by whoever waits for it, and dropped with the last.
-pub(super) type Asking = Shared<BoxFuture<'static, Result<Arc<DataKey>, Arc<Error>>>>;
+pub(super) type Asking = Shared<Answer>;
+
+type Answer = BoxFuture<'static, Result<Arc<DataKey>, Arc<Error>>>;
 
 /// The data keys by what they are for.
 pub(super) struct Entries {
     limits: Limits,
+    pub(super) vault: Vault,
     slots: HashMap<EntryKey, Slot>,
     /// No key is due before.
     soonest: Option<Instant>,
@@ -79,13 +84,13 @@ pub(super) struct Entries {
 struct Slot {
     live: Option<Live>,
     /// When it was asked for, and what answers.
-    asking: Option<(Instant, WeakShared<BoxFuture<'static, Result<Arc<DataKey>, Arc<Error>>>>)>,
+    asking: Option<(Instant, WeakShared<Answer>)>,
     /// The answer to all until then.
     failure: Option<(Error, Instant)>,
 }
 
 struct Live {
-    data_key: DataKey,
+    data_key: Kept,
     expires: Instant,
     refresh: Instant,
     objects_left: u64,
@@ -97,6 +102,7 @@ impl Entries {
     pub(super) fn new(limits: Limits) -> Self {
         Self {
             limits,
+            vault: Vault::new(),
             slots: HashMap::new(),
             soonest: None,
             stamp: Stamp::now(),
@@ -162,15 +168,16 @@ impl Entries {
         };
         let asking = slot.joinable(now);
         let recently = slot.failure.as_ref().filter(|(_, until)| now < *until);
-        if slot.live.as_ref().is_some_and(|live| live.bytes_left < len) {
-            slot.live = None;
+        let enough = slot.live.as_ref().filter(|live| live.bytes_left >= len);
+        let data_key = enough.and_then(|live| live.data_key.get(&self.vault));
+        if data_key.is_none() && slot.live.take().is_some() {
             self.metrics.wiped += 1;
         }
-        if let Some(live) = &mut slot.live {
+        if let (Some(live), Some(data_key)) = (&mut slot.live, data_key) {
             self.metrics.hits += new;
             live.last_use = self.uses;
             let is_due = live.refresh <= now && asking.is_none() && recently.is_none();
-            let (data_key, expires) = (live.data_key.share(), live.expires);
+            let expires = live.expires;
             let is_used_up = slot.use_once(len);
             self.metrics.wiped += u64::from(is_used_up);
             return Taken::Key(data_key, (is_due && !is_used_up).then_some(expires));
@@ -219,7 +226,7 @@ impl Entries {
         }
         self.make_room(key);
         let live = Live {
-            data_key: data_key.share(),
+            data_key: self.vault.put(data_key),
             expires,
             refresh: asked + refresh_after(self.limits.max_age),
             objects_left: if key.wrapped.is_none() { self.limits.max_objects } else { u64::MAX },
