@@ -176,9 +176,17 @@ impl KeyFile {
     ///
     /// # Errors
     ///
-    /// `Store` if it cannot be written; the old file is then left as it is.
+    /// `Store` if it cannot be written; `InvalidInput` if it is locked, so that none loses its lock
+    /// unnoticed; `KeyAccess` if others than its owner can read it. The old file is then left as it
+    /// is.
     pub fn replace(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
+        if path.exists() && Self::is_locked(path)? {
+            return Err(Error::invalid_input(format!(
+                "the key file {} is locked with a passphrase, which this would take off",
+                path.display()
+            )));
+        }
         write_beside(path, &self.text())?.commit_durable().map_err(|e| unwritable(path, e))
     }
 
@@ -286,10 +294,11 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
     let file = std::fs::File::open(path).map_err(|e| unreadable(path, e))?;
     check_private(path, &file)?;
     // Read at once: a buffer that grows leaves keys behind.
-    let mut text = Zeroizing::new(Vec::with_capacity(MAX_FILE_LEN));
-    let read = file.take(MAX_FILE_LEN as u64).read_to_end(&mut text);
-    read.map_err(|e| unreadable(path, e))?;
-    Ok(text)
+    let mut text = Zeroizing::new(Vec::with_capacity(MAX_FILE_LEN + 1));
+    let read = file.take(MAX_FILE_LEN as u64 + 1).read_to_end(&mut text);
+    let len = read.map_err(|e| unreadable(path, e))?;
+    // Cut short, it would lose its last key, which is the current one.
+    if len > MAX_FILE_LEN { Err(not_a_key_file(path)) } else { Ok(text) }
 }
 
 /// A private file with this text, to be committed.
@@ -319,7 +328,7 @@ const LINE: &str = "waxseal-key/1";
 const COMMENT: &str =
     "# waxseal keys. Keep this file secret and back it up: without it, what it sealed is lost.";
 const MAX_KEYS: usize = 64;
-/// Bytes; room for that many keys and some comments.
+/// Bytes; room for that many keys and some comments. A longer file is none.
 const MAX_FILE_LEN: usize = 64 << 10;
 
 #[cfg(test)]

@@ -71,3 +71,34 @@ fn a_locked_file_that_others_can_read_is_refused() {
         assert!(error.to_string().contains("chmod 600"), "{error}");
     }
 }
+
+#[test]
+fn a_locked_file_is_not_unlocked_by_replacing_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys");
+    let mut keys = KeyFile::generate().unwrap();
+    keys.create_locked(&path, b"correct horse").unwrap();
+    keys.rotate().unwrap();
+    assert_eq!(keys.replace(&path).unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert!(KeyFile::is_locked(&path).unwrap());
+    keys.replace_locked(&path, b"correct horse").unwrap();
+    let loaded = KeyFile::load_locked(&path, b"correct horse").unwrap();
+    assert_eq!(loaded.current().0, keys.current().0);
+}
+
+/// Cut short, a file would lose its last key, which is the current one.
+#[cfg(unix)]
+#[test]
+fn a_file_that_is_too_long_is_none() {
+    use std::io::Write as _;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys");
+    KeyFile::generate().unwrap().create(&path).unwrap();
+    let mut file = std::fs::File::options().append(true).open(&path).unwrap();
+    let len = usize::try_from(file.metadata().unwrap().len()).unwrap();
+    let comment = "#".repeat((64 << 10) - len - 1) + "\n";
+    file.write_all(comment.as_bytes()).unwrap();
+    assert!(KeyFile::load(&path).is_ok());
+    file.write_all(b"\n").unwrap();
+    assert_eq!(KeyFile::load(&path).unwrap_err().kind(), ErrorKind::Format);
+}
