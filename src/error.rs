@@ -105,7 +105,7 @@ impl Error {
     }
 
     /// Says which wrapping key refused, for caches to drop what it wrapped.
-    #[cfg_attr(not(feature = "kms"), expect(dead_code, reason = "only KMS refuses"))]
+    #[cfg_attr(not(any(test, feature = "kms")), expect(dead_code, reason = "only KMS refuses"))]
     pub(crate) fn with_refused_key(mut self, key_id: impl Into<String>, for_all: bool) -> Self {
         self.refused.push(Arc::new(RefusedKey { key_id: key_id.into(), for_all }));
         self
@@ -198,6 +198,26 @@ mod tests {
         let back = Error::store("reading", error);
         assert_eq!(back.kind(), ErrorKind::Authentication);
         assert_eq!(back.to_string(), "segment 3");
+    }
+
+    #[test]
+    fn a_refused_key_is_told_by_its_whole_name() {
+        let has = |refused: &str, wrapped: &str| {
+            let error = Error::new(ErrorKind::KeyAccess, "no").with_refused_key(refused, true);
+            let other = Error::new(ErrorKind::Keyring, "later").with_refusals([&error]);
+            other.refused_keys().all(|refused| refused.has_id(wrapped))
+        };
+        let arn = |region, account, key| format!("arn:aws:kms:{region}:{account}:key/{key}");
+        let key = arn("eu-west-1", "111122223333", "1234");
+        assert!(has(&key, &key));
+        assert!(!has(&key, &arn("eu-west-1", "999999999999", "1234")), "another account");
+        assert!(!has(&key, &arn("us-east-1", "111122223333", "1234")), "another Region");
+        assert!(!has(&key, &arn("eu-west-1", "111122223333", "1235")));
+        let key = arn("eu-west-1", "111122223333", "mrk-1");
+        assert!(has(&key, &arn("us-east-1", "111122223333", "mrk-1")), "a replica");
+        assert!(!has(&key, &arn("us-east-1", "999999999999", "mrk-1")));
+        assert!(has("key/1234", &arn("eu-west-1", "111122223333", "1234")), "a bare id");
+        assert!(has("9d4e1b", "9d4e1b") && !has("9d4e1b", "9d4e1c"), "an RSA key");
     }
 
     #[test]

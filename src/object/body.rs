@@ -127,7 +127,8 @@ impl Body {
 
     /// Says how many bytes will come, which a put can use to choose its part size.
     ///
-    /// A hint only: a body that turns out longer or shorter is sealed as it is.
+    /// A hint only: a body that turns out longer or shorter is sealed as it is. But the byte limit of
+    /// a [`CachingKeyring`](crate::CachingKeyring) counts by it, so do not pass on what others claim.
     #[must_use]
     pub fn with_len(self, len: u64) -> Self {
         Self { len: Some(len), ..self }

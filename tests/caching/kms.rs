@@ -112,6 +112,59 @@ async fn a_disabled_key_leaves_what_another_wrapped() {
     assert!(world.round_trip("b").await.is_err());
 }
 
+/// What an RSA key wrapped names its public half, and KMS names the key.
+#[cfg(feature = "aws-lc")]
+#[tokio::test]
+async fn a_disabled_rsa_key_takes_all_that_it_wrapped_with_it() {
+    use aws_sdk_kms::types::KeySpec;
+    use aws_sdk_kms::types::KeyUsageType;
+    use waxseal::KmsRsaKeyring;
+
+    let aws = LocalAws::start().await.unwrap();
+    let made = aws.kms().create_key().key_spec(KeySpec::Rsa2048);
+    let made = made.key_usage(KeyUsageType::EncryptDecrypt).send().await.unwrap();
+    let arn = made.key_metadata.unwrap().arn.unwrap();
+    let keyring = KmsRsaKeyring::connect(aws.kms(), &arn).await.unwrap();
+    let stranger = EnvelopeCipher::new(keyring.clone());
+    let cache = CachingKeyring::builder(keyring).max_age(Duration::from_secs(300));
+    let cache = cache.build().unwrap();
+    let world = World { cipher: EnvelopeCipher::new(cache.clone()), aws, arn, cache };
+    for tenant in ["a", "b"] {
+        world.round_trip(tenant).await.unwrap();
+    }
+    assert_eq!(world.cache.metrics().held, 4);
+    let other = stranger.seal(b"x", &context("c")).await.unwrap();
+    world.aws.kms().disable_key().key_id(&world.arn).send().await.unwrap();
+    assert!(world.cipher.open(&other, &context("c")).await.is_err());
+    assert_eq!(world.cache.metrics().held, 0);
+}
+
+/// One of two cannot be asked, which is what the error says; the other refused all the same.
+#[tokio::test]
+async fn a_refusal_counts_beside_an_outage() {
+    use waxseal::MultiKeyring;
+
+    let aws = LocalAws::start().await.unwrap();
+    let arns = [aws.create_key("alias/a"), aws.create_key("alias/b")];
+    let [a, b] = arns.each_ref().map(|arn| KmsKeyring::new(aws.kms(), arn));
+    let both = MultiKeyring::new(a).and(b);
+    let stranger = EnvelopeCipher::new(both.clone());
+    let cache = CachingKeyring::builder(both).max_age(Duration::from_secs(300));
+    let cache = cache.build().unwrap();
+    let [arn, down] = arns;
+    let world = World { cipher: EnvelopeCipher::new(cache.clone()), aws, arn, cache };
+    world.round_trip("a").await.unwrap();
+    let other = stranger.seal(b"x", &context("b")).await.unwrap();
+    world.aws.kms().disable_key().key_id(&world.arn).send().await.unwrap();
+    world.aws.on_request(move |call| {
+        let is_down = call.key.as_deref() == Some(&down);
+        is_down.then(|| Fault::kms_error(500, "KMSInternalException"))
+    });
+    let error = world.cipher.open(&other, &context("b")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Keyring);
+    assert_eq!(world.cache.metrics().held, 0);
+}
+
 /// Policies grant by encryption context: what one tenant is denied says nothing about another.
 #[tokio::test]
 async fn a_denial_takes_the_keys_of_its_context_only() {

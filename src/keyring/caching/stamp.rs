@@ -51,7 +51,8 @@ impl Stamp {
     }
 }
 
-/// Where Linux says which boot this is. A process restored elsewhere finds another one.
+/// Where Linux says which boot this is. A process restored elsewhere finds another one; a virtual
+/// machine that was cloned does not.
 fn boot_id() -> Option<String> {
     if !cfg!(target_os = "linux") {
         return None;
@@ -61,7 +62,7 @@ fn boot_id() -> Option<String> {
 
 /// Reading it takes longer than sealing a small object.
 const BOOT_CHECK_EVERY: Duration = Duration::from_secs(1);
-/// Clocks drift and are set in small steps.
+/// Clocks drift and are set in small steps. A shorter sleep goes unnoticed.
 const LONGEST_BREAK: Duration = Duration::from_secs(5);
 
 #[cfg(test)]

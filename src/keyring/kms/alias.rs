@@ -32,6 +32,9 @@ impl Resolved {
 
     /// The ARN, for which KMS is asked if nothing was learnt yet.
     pub(super) async fn arn(&self, calls: &Calls, alias: &KeyName<'_>) -> Result<Arc<str>> {
+        if let Some(arn) = self.known() {
+            return Ok(arn);
+        }
         let _asking = self.asking.lock().await;
         if let Some(arn) = self.known() {
             return Ok(arn);
