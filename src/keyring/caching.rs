@@ -369,6 +369,45 @@ mod tests {
         assert_eq!(tokio::runtime::Handle::current().metrics().num_alive_tasks(), 2);
     }
 
+    /// A call that hangs is given up where nobody waits for it.
+    #[tokio::test(start_paused = true)]
+    async fn a_replacement_that_hangs_ends() {
+        let below = Arc::new(Slow::default());
+        let cache = CachingKeyring::builder(Arc::clone(&below)).max_age(AGE).build().unwrap();
+        seal(&cache, "a").await;
+        pass(AGE * 9 / 10).await;
+        *below.0.lock().unwrap() = AGE * 1_000;
+        seal(&cache, "a").await;
+        let tasks = tokio::runtime::Handle::current().metrics();
+        assert_eq!(tasks.num_alive_tasks(), 2);
+        pass(AGE * 2).await;
+        assert_eq!(tasks.num_alive_tasks(), 1);
+    }
+
+    /// Requests that were dropped leave nothing that adds up.
+    #[tokio::test(start_paused = true)]
+    async fn dropped_requests_leave_little() {
+        let below = Arc::new(Slow::default());
+        *below.0.lock().unwrap() = AGE;
+        let cache = CachingKeyring::builder(below).max_age(AGE).max_entries(10).build().unwrap();
+        for tenant in 0..1_000 {
+            let tenant = tenant.to_string();
+            let dropped = seal(&cache, &tenant);
+            assert!(futures_util::FutureExt::now_or_never(dropped).is_none());
+        }
+        assert!(cache.shared.entries.lock().unwrap().slot_count() <= 21);
+    }
+
+    #[tokio::test]
+    async fn a_refused_object_leaves_nothing() {
+        let cache = cache();
+        let forged = [WrappedKey::new("local", "k", vec![7; 8192]).unwrap()];
+        let context = EncryptionContext::new();
+        let request = KeyRequest::new(&context).with_key_use(KeyUse::Derived);
+        assert!(cache.unwrap_data_key(&forged, &request).await.is_err());
+        assert_eq!(cache.shared.entries.lock().unwrap().slot_count(), 0);
+    }
+
     #[tokio::test]
     async fn the_last_cache_takes_its_keys_and_its_task_with_it() {
         let cache = cache();

@@ -189,6 +189,25 @@ async fn a_call_that_hangs_is_not_waited_for_by_all() {
     hanging.abort();
 }
 
+/// The answer of a call that was taken for stuck is for the one who waited so long.
+#[tokio::test(start_paused = true)]
+async fn a_late_answer_does_not_replace_a_newer_one() {
+    let below = Below::new();
+    let cache = below.cached();
+    below.takes(Duration::from_secs(30));
+    let slow = tokio::spawn({
+        let cache = cache.clone();
+        async move { seal_key(&cache, "acme").await }
+    });
+    tokio::task::yield_now().await;
+    below.takes(Duration::from_secs(1));
+    advance(Duration::from_secs(11)).await;
+    let newer = seal_key(&cache, "acme").await.unwrap();
+    assert_ne!(slow.await.unwrap().unwrap(), newer);
+    assert_eq!(seal_key(&cache, "acme").await.unwrap(), newer);
+    assert_eq!((below.calls(), cache.metrics().held), (2, 1));
+}
+
 /// In an outage, and for forged objects, what is asked for and not got pushes out no key.
 #[tokio::test(start_paused = true)]
 async fn what_fails_pushes_nothing_out() {

@@ -130,6 +130,11 @@ impl Entries {
         self.stamp.pretend_a_break();
     }
 
+    #[cfg(test)]
+    pub(super) fn slot_count(&self) -> usize {
+        self.slots.len()
+    }
+
     pub(super) fn next_change(&self) -> Option<Instant> {
         self.soonest
     }
