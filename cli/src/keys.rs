@@ -23,15 +23,17 @@ use waxseal::SecretKey;
 use waxseal::WrappedKey;
 
 pub(crate) use file::absent;
+pub(crate) use file::create;
 pub(crate) use file::default_path;
 pub(crate) use file::key_file;
 pub(crate) use file::load;
+pub(crate) use file::made;
 pub(crate) use file::make_folder;
 
 use crate::args::KeyArgs;
 use crate::aws::Aws;
 use crate::exit::Failure;
-use crate::passphrase::PassphraseArgs;
+use crate::passphrase::Passphrase;
 
 /// What one `--key` says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,7 +74,7 @@ impl KeySpec {
 
     async fn keyring(
         &self,
-        passphrase: &PassphraseArgs,
+        passphrase: &Passphrase,
         aws: &Aws,
     ) -> Result<Arc<dyn Keyring>, Failure> {
         Ok(match self {
@@ -90,7 +92,7 @@ impl KeySpec {
                 let path = default_path()?;
                 match load(&path, passphrase)? {
                     Some(keys) => Arc::new(LocalKeyring::new(keys)),
-                    None => Arc::new(file::Absent(path)),
+                    None => Arc::new(file::Absent { path, passphrase: passphrase.clone() }),
                 }
             }
             Self::Rsa(path) => Arc::new(pem::load(path)?),
@@ -111,13 +113,14 @@ impl Keys {
     ///
     /// `Code::Key` if a key file cannot be used or AWS is not configured.
     pub(crate) async fn new(args: &KeyArgs, aws: &Aws) -> Result<Self, Failure> {
+        let passphrase = args.passphrase.read()?;
         let mut keyrings = vec![];
         for (i, spec) in args.key.iter().enumerate() {
             if args.key[..i].contains(spec) {
                 return Err(Failure::usage(format!("--key number {} was given before", i + 1))
                     .remedy("give each key once"));
             }
-            keyrings.push(spec.keyring(&args.passphrase, aws).await?);
+            keyrings.push(spec.keyring(&passphrase, aws).await?);
         }
         let mut keyrings = keyrings.into_iter();
         let first = keyrings.next().expect("there is a default");

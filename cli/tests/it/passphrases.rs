@@ -29,6 +29,34 @@ fn a_locked_file_seals_and_opens_with_its_passphrase() {
 }
 
 #[test]
+fn a_passphrase_file_locks_the_key_file_made_at_the_first_seal() {
+    let user = User::new();
+    user.write("p", "correct horse");
+    let ran = user.run_with("seal -o s --passphrase-file p", b"hello").succeeds();
+    assert!(ran.stderr.contains(", locked with the passphrase; back it up"), "{}", ran.stderr);
+    let text = std::fs::read_to_string(user.default_keys()).unwrap();
+    assert!(text.contains("\nwaxseal-locked-keys/1 "), "{text}");
+    assert_eq!(user.run("open s --passphrase-file p").succeeds().stdout, b"hello");
+    let user = User::new();
+    let ran = user.run_with("seal -o s", b"hello").succeeds();
+    assert!(ran.stderr.contains(", not locked; back it up"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_passphrase_file_is_read_even_if_no_key_file_is_locked() {
+    let user = User::new();
+    user.write("plain", "x");
+    for line in ["seal plain -o s", "open plain -o s", "seal plain -o s --key local:keys"] {
+        user.run(&format!("{line} --passphrase-file absent"))
+            .fails(4, &["cannot read the passphrase file absent"]);
+        user.run("keygen keys --quiet");
+    }
+    assert!(!user.default_keys().exists());
+    user.run("keygen --rotate keys --passphrase-file absent").fails(4, &["file absent"]);
+    assert_eq!(user.files(), ["keys", "plain"]);
+}
+
+#[test]
 fn rotation_keeps_the_lock() {
     let user = User::new();
     user.write("p", "correct horse");
