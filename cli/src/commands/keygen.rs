@@ -33,7 +33,8 @@ pub(crate) struct KeygenArgs {
     ///
     /// Whoever has the file can try passphrases, some 0.3 s of computing each.
     /// A file that is locked stays so, with the same passphrase, when it is
-    /// rotated.
+    /// rotated. One that is not is locked by this or --passphrase-file, but its
+    /// older copies are not.
     #[arg(long)]
     passphrase: bool,
     #[command(flatten)]
@@ -104,14 +105,20 @@ fn rotate(
     };
     let mut file = loaded.map_err(keys::key_file)?;
     let id = file.rotate().map_err(keys::key_file)?;
-    let locks = if passphrase.is_some() { passphrase } else { args.chosen(given)? };
-    let replaced = match locks {
+    let was_locked = passphrase.is_some();
+    let locks = if was_locked { passphrase } else { args.chosen(given)? };
+    let replaced = match &locks {
         Some(passphrase) => file.replace_locked(&path, passphrase.as_bytes()),
         None => file.replace(&path),
     };
     replaced.map_err(keys::key_file)?;
+    let lock = match (was_locked, locks.is_some()) {
+        (true, _) => "locked as before",
+        (false, true) => "locked with the passphrase from now on, unlike older copies",
+        (false, false) => "not locked",
+    };
     verbosity.note(format_args!(
-        "added the key {id} to {}; it seals from now on; back the file up again",
+        "added the key {id}, which seals from now on, to {}, {lock}; back the file up again",
         path.display()
     ));
     Ok(())

@@ -66,7 +66,8 @@ fn rotation_keeps_the_lock() {
     let before = user.read("keys");
     user.run("keygen --rotate keys --passphrase-file q").fails(4, &["the passphrase is wrong"]);
     assert_eq!(user.read("keys"), before);
-    user.run("keygen --rotate keys --passphrase-file p").succeeds();
+    let ran = user.run("keygen --rotate keys --passphrase-file p").succeeds();
+    assert!(ran.stderr.contains(", locked as before; "), "{}", ran.stderr);
     assert!(String::from_utf8(user.read("keys")).unwrap().contains("waxseal-locked-keys/1 "));
     user.run_with("seal -o new --key local:keys --passphrase-file p", b"new").succeeds();
     for name in ["old", "new"] {
@@ -74,8 +75,15 @@ fn rotation_keeps_the_lock() {
         assert_eq!(user.run(&open).succeeds().stdout, name.as_bytes());
     }
     // A file that was not locked becomes so.
-    user.run("keygen plain").succeeds();
-    user.run("keygen --rotate plain --passphrase-file q").succeeds();
+    for line in ["keygen plain", "keygen --rotate plain"] {
+        let ran = user.run(line).succeeds();
+        assert!(ran.stderr.contains(", not locked; "), "{}", ran.stderr);
+    }
+    let ran = user.run("keygen --rotate plain --passphrase-file q").succeeds();
+    let told = "locked with the passphrase from now on, unlike older copies; ";
+    assert!(ran.stderr.contains(told), "{}", ran.stderr);
+    let help = String::from_utf8(user.run("keygen --help").succeeds().stdout).unwrap();
+    assert!(help.contains("older copies are not"), "{help}");
     assert!(String::from_utf8(user.read("plain")).unwrap().contains("waxseal-locked-keys/1 "));
 }
 
