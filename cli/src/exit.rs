@@ -88,6 +88,15 @@ impl Failure {
         self.remedy(remedy)
     }
 
+    /// Adds another thing that the user can do.
+    pub(crate) fn or(self, other: &str) -> Self {
+        if self.remedy.is_some() {
+            self.and(&format!("or {other}"))
+        } else {
+            self.remedy(other.to_owned())
+        }
+    }
+
     /// The same with another code.
     pub(crate) fn with_code(self, code: Code) -> Self {
         Self { code, ..self }

@@ -92,7 +92,7 @@ fn rotate(
     verbosity: Verbosity,
 ) -> Result<(), Failure> {
     let Ok(path) = path.canonicalize() else {
-        return Err(keys::absent(path).and("or make it without --rotate"));
+        return Err(keys::absent(path).or("make it without --rotate"));
     };
     let _lock = lock_folder(&path).map_err(|e| Failure::io("cannot lock the key file", e))?;
     let passphrase = match KeyFile::is_locked(&path).map_err(keys::key_file)? {
