@@ -78,9 +78,9 @@ impl KeySpec {
         aws: &Aws,
     ) -> Result<Arc<dyn Keyring>, Failure> {
         Ok(match self {
-            Self::AwsKms(id) => Arc::new(KmsKeyring::new(aws.kms().await?, id.clone())),
+            Self::AwsKms(id) => Arc::new(KmsKeyring::new(aws.kms(id).await?, id.clone())),
             Self::AwsKmsRsa(id) => {
-                let keyring = KmsRsaKeyring::connect(aws.kms().await?, id.clone()).await;
+                let keyring = KmsRsaKeyring::connect(aws.kms(id).await?, id.clone()).await;
                 Arc::new(keyring.map_err(|e| Failure::library("cannot use the RSA key in KMS", e))?)
             }
             Self::Local(Some(path)) => match load(path, passphrase)? {
