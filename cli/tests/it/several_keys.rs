@@ -81,20 +81,37 @@ fn what_is_no_usable_rsa_key_is_refused_and_not_printed() {
     seal(".").fails(4, &["cannot use the RSA key .", "check the path"]);
     seal("plain").fails(4, &["not an RSA key in PEM", "openssl genpkey"]);
     let private = String::from_utf8(user.read("r.pem")).unwrap();
-    for (label, wanted) in [
-        ("RSA PRIVATE KEY", "convert it with `openssl pkey"),
-        ("ENCRYPTED PRIVATE KEY", "decrypt it with `openssl pkey"),
+    user.write("other", "");
+    set_mode(user.path("other"), 0o600);
+    for (label, is, wanted) in [
+        ("RSA PRIVATE KEY", "it is in PKCS#1", "`openssl pkey -in FILE"),
+        ("ENCRYPTED PRIVATE KEY", "it is encrypted", "--key rsa:<(openssl pkey -in FILE)"),
+        ("RSA PUBLIC KEY", "it is in PKCS#1", "`openssl rsa -RSAPublicKey_in"),
+        ("CERTIFICATE", "it is a certificate", "`openssl x509 -in FILE -pubkey"),
     ] {
         user.write("other", private.replace("PRIVATE KEY", label));
-        set_mode(user.path("other"), 0o600);
-        let ran = seal("other").fails(4, &[wanted]);
+        let ran = seal("other").fails(4, &[is, wanted]);
+        assert_eq!(ran.stderr.matches("openssl").count(), 1, "{}", ran.stderr);
         assert!(!ran.stderr.contains(private.lines().nth(1).unwrap()), "{}", ran.stderr);
     }
+    let (_, der) = pem_rfc7468::decode_vec(private.as_bytes()).unwrap();
+    user.write("other", der);
+    let ran = seal("other").fails(4, &["it is in DER", "`openssl pkey -inform DER"]);
+    assert_eq!(ran.stderr.matches("openssl").count(), 1, "{}", ran.stderr);
     for mode in [0o640, 0o604] {
         set_mode(user.path("r.pem"), mode);
         seal("r.pem").fails(4, &["others can read the private key r.pem", "chmod 600 r.pem"]);
     }
     assert_eq!(user.files(), ["other", "plain", "r.pem", "r.pub"]);
+}
+
+#[test]
+fn a_decrypted_key_can_come_through_a_pipe() {
+    let user = User::new();
+    rsa_key(&user, "r");
+    user.run_with("seal --key rsa:r.pub -o s", b"hello").succeeds();
+    let private = user.read("r.pem");
+    assert_eq!(user.run_with("open s --key rsa:/dev/stdin", &private).succeeds().stdout, b"hello");
 }
 
 #[test]
