@@ -3,6 +3,7 @@
 mod file;
 mod pem;
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use waxseal::KmsKeyring;
 use waxseal::KmsRsaKeyring;
 use waxseal::LocalKeyring;
 use waxseal::MultiKeyring;
+use waxseal::RsaKeyring;
 use waxseal::SecretKey;
 use waxseal::WrappedKey;
 
@@ -72,12 +74,13 @@ impl KeySpec {
         }
     }
 
-    async fn keyring(
+    async fn add_to(
         &self,
+        keyrings: &mut Keyrings,
         passphrase: &Passphrase,
         aws: &Aws,
-    ) -> Result<Arc<dyn Keyring>, Failure> {
-        Ok(match self {
+    ) -> Result<(), Failure> {
+        let keyring: Arc<dyn Keyring> = match self {
             Self::AwsKms(id) => Arc::new(KmsKeyring::new(aws.kms(id).await?, id.clone())),
             Self::AwsKmsRsa(id) => {
                 let keyring = KmsRsaKeyring::connect(aws.kms(id).await?, id.clone()).await;
@@ -95,8 +98,32 @@ impl KeySpec {
                     None => Arc::new(file::Absent { path, passphrase: passphrase.clone() }),
                 }
             }
-            Self::Rsa(path) => Arc::new(pem::load(path)?),
-        })
+            Self::Rsa(path) => {
+                keyrings.push_rsa(pem::load(path)?);
+                return Ok(());
+            }
+        };
+        keyrings.all.push(keyring);
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct Keyrings {
+    all: Vec<Arc<dyn Keyring>>,
+    /// Which of them are of these RSA keys.
+    rsa: HashMap<String, usize>,
+}
+
+impl Keyrings {
+    /// The two halves of a key count as one, and the private one can do all.
+    fn push_rsa(&mut self, keyring: RsaKeyring) {
+        let at = *self.rsa.entry(keyring.key_id().to_owned()).or_insert(self.all.len());
+        if at == self.all.len() {
+            self.all.push(Arc::new(keyring));
+        } else if keyring.can_open() {
+            self.all[at] = Arc::new(keyring);
+        }
     }
 }
 
@@ -123,15 +150,15 @@ impl Keys {
     /// `Code::Key` if a key file cannot be used or AWS is not configured.
     pub(crate) async fn new(args: &KeyArgs, aws: &Aws) -> Result<Self, Failure> {
         let passphrase = args.passphrase.read()?;
-        let mut keyrings = vec![];
+        let mut keyrings = Keyrings::default();
         for (i, spec) in args.key.iter().enumerate() {
             if args.key[..i].contains(spec) {
                 return Err(Failure::usage(format!("--key number {} was given before", i + 1))
                     .remedy("give each key once"));
             }
-            keyrings.push(spec.keyring(&passphrase, aws).await?);
+            spec.add_to(&mut keyrings, &passphrase, aws).await?;
         }
-        let mut keyrings = keyrings.into_iter();
+        let mut keyrings = keyrings.all.into_iter();
         let first = keyrings.next().expect("there is a default");
         let keyring = match keyrings.len() {
             0 => first,

@@ -106,6 +106,19 @@ fn what_is_no_usable_rsa_key_is_refused_and_not_printed() {
 }
 
 #[test]
+fn the_halves_of_an_rsa_key_are_one_key() {
+    let user = User::new();
+    rsa_key(&user, "r");
+    std::fs::copy(user.path("r.pub"), user.path("copy")).unwrap();
+    for keys in ["--key rsa:r.pub --key rsa:r.pem --key rsa:copy", "--key rsa:r.pem --key rsa:copy"]
+    {
+        user.run_with(&format!("seal {keys} -o s"), b"hello").succeeds();
+        assert_eq!(wrapped_keys(&user, "s").len(), 1, "{keys}");
+        assert_eq!(user.run(&format!("open {keys} s")).succeeds().stdout, b"hello");
+    }
+}
+
+#[test]
 fn a_decrypted_key_can_come_through_a_pipe() {
     let user = User::new();
     rsa_key(&user, "r");
