@@ -189,7 +189,7 @@ const REMEDIES: &[(&str, &str)] = &[
     ("layout has no place for a signature", "leave out --sign, or --format one-shot"),
     (
         "is not signed, as this reader",
-        "nobody can tell who sealed it: take a copy that is signed, or seal it anew with --sign",
+        "nobody can tell who sealed it: take a signed copy from its writer",
     ),
     (
         "and this reader demands",
