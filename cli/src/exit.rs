@@ -65,7 +65,14 @@ impl Failure {
             ErrorKind::Store => (Code::Store, ""),
             _ => (Code::Unknown, ""),
         };
-        let known = known_remedy(&error).unwrap_or(remedy);
+        let known = known_remedy(&error);
+        let text = error.to_string();
+        if let (None, Some((text, remedy))) = (known, kms_remedy(&error, &text)) {
+            // Without the source, which says the same.
+            let what = format!("{}: {text}", what.into());
+            return Self::new(code, what).remedy(remedy.to_owned());
+        }
+        let known = known.unwrap_or(remedy);
         let remedy = (!known.is_empty()).then_some(Cow::Borrowed(known));
         Self { remedy, ..Self::new(code, what).because(error) }
     }
@@ -156,6 +163,12 @@ fn known_remedy(error: &Error) -> Option<&'static str> {
         cause = error.source();
     }
     REMEDIES.iter().find(|(part, _)| text.contains(part)).map(|(_, remedy)| *remedy)
+}
+
+/// What the library says of a call that KMS refused, and at its end the remedy.
+fn kms_remedy<'a>(error: &Error, text: &'a str) -> Option<(&'a str, &'a str)> {
+    let is_refused = error.kind() == ErrorKind::KeyAccess && text.starts_with("KMS ");
+    text.rsplit_once("; ").filter(|_| is_refused)
 }
 
 pub(crate) const SIGPIPE: u8 = 13;
