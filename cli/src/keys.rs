@@ -345,7 +345,7 @@ mod tests {
                     sealed under aws-kms arn:key/2, but the key in use is local a";
         let keys = refused(text).unwrap();
         assert_eq!(keys, ["arn:key/1"]);
-        assert_eq!(alternative(&keys, &[kms.clone()]), None);
+        assert_eq!(alternative(&keys, std::slice::from_ref(&kms)), None);
         let named = alternative(&keys, &[kms.clone(), other]);
         assert_eq!(named.as_deref(), Some("open it with --key aws-kms:arn:key/2"));
         let unknown = refused("KMS DescribeKey with alias/a: AccessDenied").unwrap();
