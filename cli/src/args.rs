@@ -149,7 +149,9 @@ pub(crate) struct AwsArgs {
     /// Profile of the AWS configuration files.
     #[arg(long, value_name = "NAME")]
     pub(crate) profile: Option<String>,
-    /// AWS Region.
+    /// AWS Region. A KMS key that is named by its ARN is used in the Region it names.
+    ///
+    /// A multi-Region key (mrk-...) is used here even so.
     #[arg(long, value_name = "REGION")]
     pub(crate) region: Option<String>,
     /// Base URL of KMS and S3, for other servers than AWS.

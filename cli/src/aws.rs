@@ -45,12 +45,22 @@ impl Aws {
         Self { args, config: OnceCell::new() }
     }
 
+    /// A client of the Region of the KMS key `key`: the one in its ARN, or else the configured one.
+    /// That one also for a multi-Region key, which has replicas to be asked for nearby.
+    ///
     /// # Errors
     ///
-    /// `Code::Key` if no Region is set.
-    pub(crate) async fn kms(&self) -> Result<aws_sdk_kms::Client, Failure> {
-        let config = self.config(Code::Key).await?;
+    /// `Code::Key` if neither names a Region.
+    pub(crate) async fn kms(&self, key: &str) -> Result<aws_sdk_kms::Client, Failure> {
+        let config = self.loaded().await?;
+        let of_arn = arn_region(key)
+            .filter(|(_, is_multi_region)| !is_multi_region || config.region().is_none());
+        let region = match of_arn {
+            Some((region, _)) => checked(region)?,
+            None => configured_region(config, Code::Key)?,
+        };
         let config = aws_sdk_kms::config::Builder::from(config)
+            .region(Region::new(region.to_owned()))
             .http_client(waxseal::kms_http_client())
             .interceptor(NoPlainHttp);
         Ok(aws_sdk_kms::Client::from_conf(config.build()))
@@ -60,7 +70,8 @@ impl Aws {
     ///
     /// `Code::Store` if no Region is set.
     pub(crate) async fn s3(&self) -> Result<aws_sdk_s3::Client, Failure> {
-        let config = self.config(Code::Store).await?;
+        let config = self.loaded().await?;
+        configured_region(config, Code::Store)?;
         let mut builder = aws_sdk_s3::config::Builder::from(config);
         if has_own_s3_endpoint(config) {
             // Other servers know neither bucket host names nor the newer checksums, for which the
@@ -73,19 +84,38 @@ impl Aws {
         Ok(aws_sdk_s3::Client::from_conf(builder.build()))
     }
 
-    async fn config(&self, code: Code) -> Result<&SdkConfig, Failure> {
+    async fn loaded(&self) -> Result<&SdkConfig, Failure> {
         let config = self.config.get_or_init(|| load(&self.args)).await;
-        match config.region() {
-            None => Err(Failure::new(code, "no AWS Region is set")
-                .remedy("give --region, or set AWS_REGION or `region` in the profile")),
-            // It becomes part of a host name.
-            Some(region) if !is_region(region.as_ref()) => {
-                Err(Failure::usage(format!("{:?} is not an AWS Region", region.as_ref()))
-                    .remedy("a Region looks like eu-west-1"))
-            }
-            Some(_) => Ok(config),
+        if let Some(region) = config.region() {
+            checked(region.as_ref())?; // those who hand out credentials are asked there too
         }
+        Ok(config)
     }
+}
+
+fn configured_region(config: &SdkConfig, code: Code) -> Result<&str, Failure> {
+    config.region().map(AsRef::as_ref).ok_or_else(|| {
+        Failure::new(code, "no AWS Region is set")
+            .remedy("give --region, or set AWS_REGION or `region` in the profile")
+    })
+}
+
+/// It becomes part of a host name.
+fn checked(region: &str) -> Result<&str, Failure> {
+    if is_region(region) {
+        return Ok(region);
+    }
+    Err(Failure::usage(format!("{region:?} is not an AWS Region"))
+        .remedy("a Region looks like eu-west-1"))
+}
+
+/// The Region in the ARN of a KMS key or alias, and whether it is a multi-Region key.
+fn arn_region(name: &str) -> Option<(&str, bool)> {
+    let mut parts = name.splitn(6, ':');
+    let mut part = || parts.next();
+    let ("arn", _, "kms", region) = (part()?, part()?, part()?, part()?) else { return None };
+    let (_account, resource) = (part()?, part()?);
+    Some((region, resource.starts_with("key/mrk-")))
 }
 
 async fn load(args: &AwsArgs) -> SdkConfig {
@@ -229,6 +259,17 @@ mod tests {
             "127.0.0.1",
         ] {
             assert!(!is_loopback(url), "{url}");
+        }
+    }
+
+    #[test]
+    fn an_arn_names_its_region() {
+        let arn = |rest: &str| format!("arn:aws:kms:eu-west-1:111122223333:{rest}");
+        assert_eq!(arn_region(&arn("key/1")), Some(("eu-west-1", false)));
+        assert_eq!(arn_region(&arn("key/mrk-1")), Some(("eu-west-1", true)));
+        assert_eq!(arn_region(&arn("alias/mrk-a:b")), Some(("eu-west-1", false)));
+        for name in ["1", "mrk-1", "alias/a", "arn:aws:s3:eu-west-1:1:key/1", "arn:aws:kms:x"] {
+            assert_eq!(arn_region(name), None, "{name}");
         }
     }
 

@@ -65,7 +65,14 @@ impl Failure {
             ErrorKind::Store => (Code::Store, ""),
             _ => (Code::Unknown, ""),
         };
-        let known = known_remedy(&error).unwrap_or(remedy);
+        let known = known_remedy(&error);
+        let text = error.to_string();
+        if let (None, Some((text, remedy))) = (known, kms_remedy(&error, &text)) {
+            // Without the source, which says the same.
+            let what = format!("{}: {text}", what.into());
+            return Self::new(code, what).remedy(remedy.to_owned());
+        }
+        let known = known.unwrap_or(remedy);
         let remedy = (!known.is_empty()).then_some(Cow::Borrowed(known));
         Self { remedy, ..Self::new(code, what).because(error) }
     }
@@ -86,6 +93,15 @@ impl Failure {
             None => more.to_owned(),
         };
         self.remedy(remedy)
+    }
+
+    /// Adds another thing that the user can do.
+    pub(crate) fn or(self, other: &str) -> Self {
+        if self.remedy.is_some() {
+            self.and(&format!("or {other}"))
+        } else {
+            self.remedy(other.to_owned())
+        }
     }
 
     /// The same with another code.
@@ -149,6 +165,12 @@ fn known_remedy(error: &Error) -> Option<&'static str> {
     REMEDIES.iter().find(|(part, _)| text.contains(part)).map(|(_, remedy)| *remedy)
 }
 
+/// What the library says of a call that KMS refused, and at its end the remedy.
+fn kms_remedy<'a>(error: &Error, text: &'a str) -> Option<(&'a str, &'a str)> {
+    let is_refused = error.kind() == ErrorKind::KeyAccess && text.starts_with("KMS ");
+    text.rsplit_once("; ").filter(|_| is_refused)
+}
+
 pub(crate) const SIGPIPE: u8 = 13;
 
 const AUTHENTICATION_REMEDY: &str = "check --key, --context and --binding against what `waxseal \
@@ -180,7 +202,7 @@ const REMEDIES: &[(&str, &str)] = &[
     ("layout has no place for a signature", "leave out --sign, or --format one-shot"),
     (
         "is not signed, as this reader",
-        "nobody can tell who sealed it: take a copy that is signed, or seal it anew with --sign",
+        "nobody can tell who sealed it: take a signed copy from its writer",
     ),
     (
         "and this reader demands",

@@ -3,6 +3,7 @@
 mod file;
 mod pem;
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -19,19 +20,22 @@ use waxseal::KmsKeyring;
 use waxseal::KmsRsaKeyring;
 use waxseal::LocalKeyring;
 use waxseal::MultiKeyring;
+use waxseal::RsaKeyring;
 use waxseal::SecretKey;
 use waxseal::WrappedKey;
 
 pub(crate) use file::absent;
+pub(crate) use file::create;
 pub(crate) use file::default_path;
 pub(crate) use file::key_file;
 pub(crate) use file::load;
+pub(crate) use file::made;
 pub(crate) use file::make_folder;
 
 use crate::args::KeyArgs;
 use crate::aws::Aws;
 use crate::exit::Failure;
-use crate::passphrase::PassphraseArgs;
+use crate::passphrase::Passphrase;
 
 /// What one `--key` says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,31 +74,56 @@ impl KeySpec {
         }
     }
 
-    async fn keyring(
+    async fn add_to(
         &self,
-        passphrase: &PassphraseArgs,
+        keyrings: &mut Keyrings,
+        passphrase: &Passphrase,
         aws: &Aws,
-    ) -> Result<Arc<dyn Keyring>, Failure> {
-        Ok(match self {
-            Self::AwsKms(id) => Arc::new(KmsKeyring::new(aws.kms().await?, id.clone())),
+    ) -> Result<(), Failure> {
+        let keyring: Arc<dyn Keyring> = match self {
+            Self::AwsKms(id) => Arc::new(KmsKeyring::new(aws.kms(id).await?, id.clone())),
             Self::AwsKmsRsa(id) => {
-                let keyring = KmsRsaKeyring::connect(aws.kms().await?, id.clone()).await;
+                let keyring = KmsRsaKeyring::connect(aws.kms(id).await?, id.clone()).await;
                 Arc::new(keyring.map_err(|e| Failure::library("cannot use the RSA key in KMS", e))?)
             }
             Self::Local(Some(path)) => match load(path, passphrase)? {
                 Some(keys) => Arc::new(LocalKeyring::new(keys)),
                 // Not made: a mistyped path or an unmounted disk must not look like a new key.
-                None => return Err(absent(path).and("or make a new one with `waxseal keygen`")),
+                None => return Err(absent(path).or("make a new one with `waxseal keygen`")),
             },
             Self::Local(None) => {
                 let path = default_path()?;
                 match load(&path, passphrase)? {
                     Some(keys) => Arc::new(LocalKeyring::new(keys)),
-                    None => Arc::new(file::Absent(path)),
+                    None => Arc::new(file::Absent { path, passphrase: passphrase.clone() }),
                 }
             }
-            Self::Rsa(path) => Arc::new(pem::load(path)?),
-        })
+            Self::Rsa(path) => {
+                keyrings.push_rsa(pem::load(path)?);
+                return Ok(());
+            }
+        };
+        keyrings.all.push(keyring);
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct Keyrings {
+    all: Vec<Arc<dyn Keyring>>,
+    /// Which of them are of these RSA keys.
+    rsa: HashMap<String, usize>,
+}
+
+impl Keyrings {
+    /// The two halves of a key count as one, and the private one can do all.
+    fn push_rsa(&mut self, keyring: RsaKeyring) {
+        let at = *self.rsa.entry(keyring.key_id().to_owned()).or_insert(self.all.len());
+        if at == self.all.len() {
+            self.all.push(Arc::new(keyring));
+        } else if keyring.can_open() {
+            self.all[at] = Arc::new(keyring);
+        }
     }
 }
 
@@ -103,7 +132,16 @@ impl KeySpec {
 pub(crate) struct Keys {
     keyring: Arc<dyn Keyring>,
     providers: Arc<[&'static str]>,
-    remedy: Arc<Mutex<Option<String>>>,
+    remedy: Arc<Mutex<Option<Remedy>>>,
+}
+
+/// What to try when an object does not open.
+#[derive(Debug, PartialEq, Eq)]
+enum Remedy {
+    /// None of its keys was given.
+    Instead(String),
+    /// KMS refused the key that was given.
+    Or(String),
 }
 
 impl Keys {
@@ -111,15 +149,16 @@ impl Keys {
     ///
     /// `Code::Key` if a key file cannot be used or AWS is not configured.
     pub(crate) async fn new(args: &KeyArgs, aws: &Aws) -> Result<Self, Failure> {
-        let mut keyrings = vec![];
+        let passphrase = args.passphrase.read()?;
+        let mut keyrings = Keyrings::default();
         for (i, spec) in args.key.iter().enumerate() {
             if args.key[..i].contains(spec) {
                 return Err(Failure::usage(format!("--key number {} was given before", i + 1))
                     .remedy("give each key once"));
             }
-            keyrings.push(spec.keyring(&args.passphrase, aws).await?);
+            spec.add_to(&mut keyrings, &passphrase, aws).await?;
         }
-        let mut keyrings = keyrings.into_iter();
+        let mut keyrings = keyrings.all.into_iter();
         let first = keyrings.next().expect("there is a default");
         let keyring = match keyrings.len() {
             0 => first,
@@ -136,11 +175,12 @@ impl Keys {
 
     /// The failure of a call of the library that used these keys.
     pub(crate) fn failure(&self, what: impl Into<String>, error: Error) -> Failure {
-        let is_key = error.kind() == ErrorKind::KeyAccess;
+        let is_key = matches!(error.kind(), ErrorKind::KeyAccess | ErrorKind::Keyring);
         let failure = Failure::library(what, error);
         let remedy = self.remedy.lock().unwrap_or_else(PoisonError::into_inner).take();
         match remedy {
-            Some(remedy) if is_key => failure.remedy(remedy),
+            Some(Remedy::Instead(remedy)) if is_key => failure.remedy(remedy),
+            Some(Remedy::Or(remedy)) if is_key => failure.or(&remedy),
             _ => failure,
         }
     }
@@ -158,8 +198,12 @@ impl Keyring for Keys {
         request: &KeyRequest<'_>,
     ) -> waxseal::Result<SecretKey> {
         let done = self.keyring.unwrap_data_key(wrapped, request).await;
-        if let (Err(_), Some(remedy)) = (&done, other_key(&self.providers, wrapped)) {
-            *self.remedy.lock().unwrap_or_else(PoisonError::into_inner) = Some(remedy);
+        if let Err(error) = &done {
+            let remedy = match refused(&error.to_string()) {
+                None => other_key(&self.providers, wrapped).map(Remedy::Instead),
+                Some(keys) => alternative(&keys, wrapped).map(Remedy::Or),
+            };
+            *self.remedy.lock().unwrap_or_else(PoisonError::into_inner) = remedy;
         }
         done
     }
@@ -196,14 +240,40 @@ fn other_key(given: &[&str], wrapped: &[WrappedKey]) -> Option<String> {
                 Some(format!("use --key local or local:PATH, the key file that holds the key {id}"))
             }
             RSA => Some(format!(
-                "use --key rsa:PATH, the private key whose public half has the SHA-256 {id}, or \
-                 aws-kms-rsa:ID if it is in KMS"
+                "use --key rsa:PATH, the private key whose public half has the SHA-256 {id} \
+                 ({FINGERPRINT} tells), or aws-kms-rsa:ID if it is in KMS"
             )),
             _ => None,
         }
     };
     let of_given = wrapped.iter().filter(|w| given.contains(&w.provider()));
     of_given.chain(wrapped).find_map(remedy)
+}
+
+/// The keys, as named in this message of the library, that matched and that KMS did not use.
+fn refused(text: &str) -> Option<Vec<&str>> {
+    let calls = text.split("KMS Decrypt with ").skip(1);
+    let keys: Vec<_> = calls.filter_map(|call| Some(call.split_once(": ")?.0)).collect();
+    (!keys.is_empty() || text.contains("KMS DescribeKey with ")).then_some(keys)
+}
+
+/// The other keys that open what is wrapped so.
+fn alternative(refused: &[&str], wrapped: &[WrappedKey]) -> Option<String> {
+    let key = |wrapped: &WrappedKey| {
+        let id = wrapped.key_id()?;
+        let name = id.rsplit('/').next()?; // replicas of a key share it
+        match wrapped.provider() {
+            AWS_KMS if refused.iter().any(|key| key.contains(name)) => None,
+            AWS_KMS => Some(format!("{AWS_KMS}:{id}")),
+            LOCAL => Some(format!("local:PATH, which holds the key {id}")),
+            RSA => Some(format!(
+                "rsa:PATH, whose public half has the SHA-256 {id} ({FINGERPRINT} tells)"
+            )),
+            _ => None,
+        }
+    };
+    let keys: Vec<_> = wrapped.iter().filter_map(key).collect();
+    (!keys.is_empty()).then(|| format!("open it with --key {}", keys.join(", or --key ")))
 }
 
 fn names(wrapped: &[WrappedKey]) -> String {
@@ -219,6 +289,8 @@ fn no_key() -> Error {
 const AWS_KMS: &str = "aws-kms";
 const LOCAL: &str = "local";
 const RSA: &str = "rsa";
+/// Gives the name of an RSA key in envelopes.
+const FINGERPRINT: &str = "`openssl pkey -in KEY -pubout -outform DER | sha256sum`";
 
 #[cfg(test)]
 mod tests {
@@ -263,5 +335,22 @@ mod tests {
         assert!(remedy(LOCAL, &[&kms, &local]).contains("holds the key ab12"));
         assert_eq!(remedy(RSA, &[&kms, &local]), "use --key aws-kms:arn:1");
         assert!(remedy(RSA, &[&kms, &rsa]).contains("has the SHA-256 9f8e"));
+    }
+
+    #[test]
+    fn a_key_that_kms_refused_is_not_named_again() {
+        let kms = WrappedKey::new("aws-kms", "arn:key/1", [1]).unwrap();
+        let other = WrappedKey::new("aws-kms", "arn:key/2", [1]).unwrap();
+        let text = "no keyring of 2 opens it; 1: KMS Decrypt with arn:key/1: DisabledException; 2: \
+                    sealed under aws-kms arn:key/2, but the key in use is local a";
+        let keys = refused(text).unwrap();
+        assert_eq!(keys, ["arn:key/1"]);
+        assert_eq!(alternative(&keys, std::slice::from_ref(&kms)), None);
+        let named = alternative(&keys, &[kms.clone(), other]);
+        assert_eq!(named.as_deref(), Some("open it with --key aws-kms:arn:key/2"));
+        let unknown = refused("KMS DescribeKey with alias/a: AccessDenied").unwrap();
+        let named = alternative(&unknown, &[kms]);
+        assert_eq!(named.as_deref(), Some("open it with --key aws-kms:arn:key/1"));
+        assert_eq!(refused("sealed under local a, but the key in use is local b"), None);
     }
 }

@@ -1,5 +1,6 @@
 //! Passphrases of locked key files: from a file, or asked for on the terminal.
 
+use std::fmt;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
@@ -15,15 +16,31 @@ use crate::exit::Failure;
 pub(crate) struct PassphraseArgs {
     /// Passphrase of locked key files: the first line of this file.
     ///
-    /// For jobs; without it you are asked for it on the terminal.
+    /// For jobs; without it you are asked for it on the terminal. A key file that
+    /// is made is locked with it.
     #[arg(long, value_name = "PATH")]
     passphrase_file: Option<PathBuf>,
 }
 
 impl PassphraseArgs {
-    /// Whether there is a file of it.
-    pub(crate) fn is_given(&self) -> bool {
-        self.passphrase_file.is_some()
+    /// Reads the file if one is given, needed or not: a mistake in it must not go unnoticed.
+    ///
+    /// # Errors
+    ///
+    /// `Code::Key` if it cannot be read or has no passphrase.
+    pub(crate) fn read(&self) -> Result<Passphrase, Failure> {
+        self.passphrase_file.as_deref().map(first_line).transpose().map(Passphrase)
+    }
+}
+
+/// What the file says. Read once, since it may be a pipe.
+#[derive(Clone)]
+pub(crate) struct Passphrase(Option<Zeroizing<String>>);
+
+impl Passphrase {
+    /// The one of the file, if there is a file.
+    pub(crate) fn given(&self) -> Option<&[u8]> {
+        self.0.as_ref().map(|passphrase| passphrase.as_bytes())
     }
 
     /// The passphrase of the key file at `path`.
@@ -32,8 +49,8 @@ impl PassphraseArgs {
     ///
     /// `Code::Key` if there is neither a file of it nor a terminal.
     pub(crate) fn of(&self, path: &Path) -> Result<Zeroizing<String>, Failure> {
-        match &self.passphrase_file {
-            Some(file) => first_line(file),
+        match &self.0 {
+            Some(passphrase) => Ok(passphrase.clone()),
             None => ask(&format!("passphrase of {}: ", path.display())),
         }
     }
@@ -44,8 +61,8 @@ impl PassphraseArgs {
     ///
     /// As [`of`](Self::of); also if it is empty, or is not the same the second time.
     pub(crate) fn choose(&self) -> Result<Zeroizing<String>, Failure> {
-        if let Some(file) = &self.passphrase_file {
-            return first_line(file);
+        if let Some(passphrase) = &self.0 {
+            return Ok(passphrase.clone());
         }
         let chosen = ask("new passphrase: ")?;
         if chosen.is_empty() {
@@ -55,6 +72,13 @@ impl PassphraseArgs {
             return Err(Failure::new(Code::Key, "the two passphrases differ").remedy("try again"));
         }
         Ok(chosen)
+    }
+}
+
+/// Prints none of it.
+impl fmt::Debug for Passphrase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Passphrase").finish_non_exhaustive()
     }
 }
 

@@ -49,7 +49,7 @@ impl FromStr for SigningKeySpec {
 
 impl SigningKeySpec {
     async fn key(&self, aws: &Aws) -> Result<KmsSigningKey, Failure> {
-        Ok(KmsSigningKey::new(aws.kms().await?, self.0.clone()))
+        Ok(KmsSigningKey::new(aws.kms(&self.0).await?, self.0.clone()))
     }
 }
 

@@ -114,7 +114,7 @@ pub(crate) fn version(id: Option<String>) -> GetOptions {
 const EXAMPLES: &str = "\
 Examples:
   The last 8 bytes of a Parquet file, fetching two segments of it:
-    waxseal cat --key aws-kms:alias/lake --range -8.. s3://lake/t/part-0.parquet
+    waxseal cat --key aws-kms:alias/lake --range -8.. s3://lake/part-0.parquet
 
   A megabyte in the middle of a sealed archive:
     waxseal cat --range 1GiB..1025MiB srv.tar.sealed -o middle

@@ -314,4 +314,4 @@ Examples:
     waxseal cp s3://backups/shop.sql s3://archive/
 
   Encrypted by S3 too, as some bucket policies demand:
-    waxseal cp --sse aws:kms --sse-kms-key-id alias/s3 report.pdf s3://reports/";
+    waxseal cp --sse aws:kms --sse-kms-key-id alias/s3 a.pdf s3://reports/";

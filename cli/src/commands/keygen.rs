@@ -12,6 +12,7 @@ use crate::args::Verbosity;
 use crate::exit::Code;
 use crate::exit::Failure;
 use crate::keys;
+use crate::passphrase::Passphrase;
 use crate::passphrase::PassphraseArgs;
 
 /// Make a key file, or add a new key to one
@@ -32,7 +33,8 @@ pub(crate) struct KeygenArgs {
     ///
     /// Whoever has the file can try passphrases, some 0.3 s of computing each.
     /// A file that is locked stays so, with the same passphrase, when it is
-    /// rotated.
+    /// rotated. One that is not is locked by this or --passphrase-file, but its
+    /// older copies are not.
     #[arg(long)]
     passphrase: bool,
     #[command(flatten)]
@@ -41,9 +43,9 @@ pub(crate) struct KeygenArgs {
 
 impl KeygenArgs {
     /// The new passphrase, if there is to be one.
-    fn chosen(&self) -> Result<Option<Zeroizing<String>>, Failure> {
-        let wanted = self.passphrase || self.from.is_given();
-        wanted.then(|| self.from.choose()).transpose()
+    fn chosen(&self, given: &Passphrase) -> Result<Option<Zeroizing<String>>, Failure> {
+        let wanted = self.passphrase || given.given().is_some();
+        wanted.then(|| given.choose()).transpose()
     }
 }
 
@@ -57,35 +59,44 @@ pub(crate) fn run(args: KeygenArgs, verbosity: Verbosity) -> Result<(), Failure>
             path
         }
     };
-    if args.rotate { rotate(&path, &args, verbosity) } else { create(&path, &args, verbosity) }
+    let given = args.from.read()?;
+    if args.rotate {
+        rotate(&path, &args, &given, verbosity)
+    } else {
+        create(&path, &args, &given, verbosity)
+    }
 }
 
-fn create(path: &Path, args: &KeygenArgs, verbosity: Verbosity) -> Result<(), Failure> {
+fn create(
+    path: &Path,
+    args: &KeygenArgs,
+    given: &Passphrase,
+    verbosity: Verbosity,
+) -> Result<(), Failure> {
     if path.symlink_metadata().is_ok() {
         return Err(Failure::new(Code::Key, format!("{} is there already", path.display()))
             .remedy("choose another path, or add a key to it with --rotate"));
     }
     let keys = KeyFile::generate().map_err(keys::key_file)?;
-    let created = match args.chosen()? {
-        Some(passphrase) => keys.create_locked(path, passphrase.as_bytes()),
-        None => keys.create(path),
-    };
-    created.map_err(keys::key_file)?;
-    verbosity.note(format_args!(
-        "made the key file {} with the key {}; back it up: if it is lost, so is all it sealed",
-        path.display(),
-        keys.current().0
-    ));
+    let passphrase = args.chosen(given)?;
+    let lock = passphrase.as_ref().map(|passphrase| passphrase.as_bytes());
+    keys::create(&keys, path, lock).map_err(keys::key_file)?;
+    verbosity.note(format_args!("{}", keys::made(&keys, path, lock.is_some())));
     Ok(())
 }
 
-fn rotate(path: &Path, args: &KeygenArgs, verbosity: Verbosity) -> Result<(), Failure> {
+fn rotate(
+    path: &Path,
+    args: &KeygenArgs,
+    given: &Passphrase,
+    verbosity: Verbosity,
+) -> Result<(), Failure> {
     let Ok(path) = path.canonicalize() else {
-        return Err(keys::absent(path).and("or make it without --rotate"));
+        return Err(keys::absent(path).or("make it without --rotate"));
     };
     let _lock = lock_folder(&path).map_err(|e| Failure::io("cannot lock the key file", e))?;
     let passphrase = match KeyFile::is_locked(&path).map_err(keys::key_file)? {
-        true => Some(args.from.of(&path)?),
+        true => Some(given.of(&path)?),
         false => None,
     };
     let loaded = match &passphrase {
@@ -94,14 +105,20 @@ fn rotate(path: &Path, args: &KeygenArgs, verbosity: Verbosity) -> Result<(), Fa
     };
     let mut file = loaded.map_err(keys::key_file)?;
     let id = file.rotate().map_err(keys::key_file)?;
-    let locks = if passphrase.is_some() { passphrase } else { args.chosen()? };
-    let replaced = match locks {
+    let was_locked = passphrase.is_some();
+    let locks = if was_locked { passphrase } else { args.chosen(given)? };
+    let replaced = match &locks {
         Some(passphrase) => file.replace_locked(&path, passphrase.as_bytes()),
         None => file.replace(&path),
     };
     replaced.map_err(keys::key_file)?;
+    let lock = match (was_locked, locks.is_some()) {
+        (true, _) => "locked as before",
+        (false, true) => "locked with the passphrase from now on, unlike older copies",
+        (false, false) => "not locked",
+    };
     verbosity.note(format_args!(
-        "added the key {id} to {}; it seals from now on; back the file up again",
+        "added the key {id}, which seals from now on, to {}, {lock}; back the file up again",
         path.display()
     ));
     Ok(())

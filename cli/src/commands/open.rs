@@ -66,14 +66,15 @@ Examples:
   waxseal open report.pdf.sealed -o report.pdf
 
   Only if it was sealed for this host:
-    waxseal open --key aws-kms:alias/backup --context host=web1 srv.tar.sealed \\
-        | tar x
+    waxseal open --key aws-kms:alias/backup --context host=web1 \\
+        srv.tar.sealed | tar x
 
   Without KMS, with the recovery key it was sealed under as well:
     waxseal open --key rsa:safe.pem dump.sql.sealed -o dump.sql
 
   Only if the holder of this key sealed it:
-    waxseal open --key aws-kms:alias/backup --signed-by aws-kms:ARN srv.tar.sealed
+    waxseal open --key aws-kms:alias/backup --signed-by aws-kms:ARN \\
+        srv.tar.sealed -o srv.tar
 
   Which key does it want, and who says to have signed it?
     waxseal inspect report.pdf.sealed";

@@ -78,5 +78,5 @@ Examples:
     waxseal seal --binding label:payroll/2026-01 payroll.csv -o payroll.sealed
 
   Signed, so that readers can tell it from what others sealed under that key:
-    waxseal seal --key aws-kms:alias/backup --sign aws-kms:alias/backup-writers \\
+    waxseal seal --key aws-kms:alias/backup --sign aws-kms:alias/writers \\
         srv.tar -o srv.tar.sealed";

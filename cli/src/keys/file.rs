@@ -18,16 +18,20 @@ use waxseal::WrappedKey;
 use crate::exit::Code;
 use crate::exit::Failure;
 use crate::keys::names;
-use crate::passphrase::PassphraseArgs;
+use crate::passphrase::Passphrase;
 use crate::progress::note;
 
 /// No key file is there. One is made at the first sealing, but never to open.
 #[derive(Debug)]
-pub(super) struct Absent(pub(super) PathBuf);
+pub(super) struct Absent {
+    pub(super) path: PathBuf,
+    /// Locks the one that is made.
+    pub(super) passphrase: Passphrase,
+}
 
 impl Absent {
     fn made(&self) -> waxseal::Result<LocalKeyring> {
-        let keys = create(&self.0).map_err(|error| {
+        let keys = make_default(&self.path, self.passphrase.given()).map_err(|error| {
             Error::new(ErrorKind::KeyAccess, "there is no key to seal with").with_source(error)
         })?;
         Ok(LocalKeyring::new(keys))
@@ -53,7 +57,7 @@ impl Keyring for Absent {
         wrapped: &[WrappedKey],
         _: &KeyRequest<'_>,
     ) -> waxseal::Result<SecretKey> {
-        let (sealed_under, path) = (names(wrapped), self.0.display());
+        let (sealed_under, path) = (names(wrapped), self.path.display());
         let text = format!("sealed under {sealed_under}, and there is no key file {path}");
         Err(Error::new(ErrorKind::KeyAccess, text))
     }
@@ -70,22 +74,47 @@ pub(crate) fn default_path() -> Result<PathBuf, Failure> {
 }
 
 /// Makes a key file, and its folder, and says so. Takes the one that another process just made.
-fn create(path: &Path) -> waxseal::Result<KeyFile> {
+fn make_default(path: &Path, passphrase: Option<&[u8]>) -> waxseal::Result<KeyFile> {
     let failed = |error| {
         let what = format!("cannot make the key file {}", path.display());
         Error::new(ErrorKind::KeyAccess, what).with_source(error)
     };
     make_folder(path).map_err(failed)?;
     let keys = KeyFile::generate()?;
-    if let Err(error) = keys.create(path) {
-        return KeyFile::load(path).map_err(|_| error);
+    if let Err(error) = create(&keys, path, passphrase) {
+        let made = match passphrase {
+            Some(passphrase) => KeyFile::load_locked(path, passphrase),
+            None => KeyFile::load(path),
+        };
+        return made.map_err(|_| error);
     }
-    note(format_args!(
-        "made the key file {} with the key {}; back it up: if it is lost, so is all it sealed",
-        path.display(),
-        keys.current().0
-    ));
+    note(format_args!("{}", made(&keys, path, passphrase.is_some())));
     Ok(keys)
+}
+
+/// Writes a new key file, locked if there is a passphrase.
+pub(crate) fn create(
+    keys: &KeyFile,
+    path: &Path,
+    passphrase: Option<&[u8]>,
+) -> waxseal::Result<()> {
+    match passphrase {
+        Some(passphrase) => keys.create_locked(path, passphrase),
+        None => keys.create(path),
+    }
+}
+
+/// What to tell about a new key file.
+pub(crate) fn made(keys: &KeyFile, path: &Path, is_locked: bool) -> String {
+    let (lock, what) = match is_locked {
+        true => ("locked with the passphrase", "it or its passphrase"),
+        false => ("not locked", "it"),
+    };
+    let (path, key) = (path.display(), keys.current().0);
+    format!(
+        "made the key file {path} with the key {key}, {lock}; back it up: if {what} is lost, so \
+         is all it sealed"
+    )
 }
 
 /// Makes the folder of `path`, which only the user can enter, unless it is there.
@@ -106,7 +135,7 @@ pub(crate) fn make_folder(path: &Path) -> std::io::Result<()> {
 }
 
 /// The key file at `path`, or `None` if there is none. Asks for its passphrase if it is locked.
-pub(crate) fn load(path: &Path, passphrase: &PassphraseArgs) -> Result<Option<KeyFile>, Failure> {
+pub(crate) fn load(path: &Path, passphrase: &Passphrase) -> Result<Option<KeyFile>, Failure> {
     let loaded = match KeyFile::is_locked(path) {
         Ok(true) => KeyFile::load_locked(path, passphrase.of(path)?.as_bytes()),
         _ => KeyFile::load(path),

@@ -23,6 +23,7 @@ pub(super) fn load(path: &Path) -> Result<RsaKeyring, Failure> {
     // Read at once: a buffer that grows leaves keys behind.
     let mut pem = Zeroizing::new(Vec::with_capacity(MAX_LEN));
     file.take(MAX_LEN as u64).read_to_end(&mut pem).map_err(unreadable)?;
+    let begins_as_der = pem.first() == Some(&DER_SEQUENCE);
     let pem = std::str::from_utf8(&pem).unwrap_or_default();
     let is_private = pem.contains("PRIVATE KEY-----");
     if is_private && others_can_read {
@@ -37,7 +38,18 @@ pub(super) fn load(path: &Path) -> Result<RsaKeyring, Failure> {
     } else {
         RsaKeyring::from_public_pem(pem)
     };
-    keyring.map_err(|e| Failure::library(what(), e).with_code(Code::Key).remedy(MAKE))
+    keyring.map_err(|error| {
+        let form = match pem {
+            "" if begins_as_der => Some(&DER),
+            _ => OTHERS.iter().find(|(mark, ..)| pem.contains(mark)),
+        };
+        match form {
+            Some((_, is, remedy)) => {
+                Failure::new(Code::Key, format!("{}: it is {is}", what())).remedy(*remedy)
+            }
+            None => Failure::library(what(), error).with_code(Code::Key).remedy(MAKE),
+        }
+    })
 }
 
 #[cfg(unix)]
@@ -54,5 +66,35 @@ fn others_can_read(_: &File) -> std::io::Result<bool> {
 
 /// Bytes; a private key of 8,192 bits has some 6,400.
 const MAX_LEN: usize = 32 << 10;
+/// How keys in DER begin.
+const DER_SEQUENCE: u8 = 0x30;
+/// What other forms of a key contain, are, and can be made into. First match wins.
+type Form = (&'static str, &'static str, &'static str);
+const DER: Form = (
+    "",
+    "in DER",
+    "convert it with `openssl pkey -inform DER -in FILE -out KEY`, a public one with -pubin as well",
+);
+const OTHERS: &[Form] = &[
+    ("-----BEGIN ENCRYPTED PRIVATE KEY-----", "encrypted", DECRYPT),
+    ("Proc-Type: 4,ENCRYPTED", "encrypted", DECRYPT),
+    (
+        "-----BEGIN RSA PRIVATE KEY-----",
+        "in PKCS#1",
+        "convert it with `openssl pkey -in FILE -out KEY`",
+    ),
+    (
+        "-----BEGIN RSA PUBLIC KEY-----",
+        "in PKCS#1",
+        "convert it with `openssl rsa -RSAPublicKey_in -in FILE -pubout -out KEY`",
+    ),
+    (
+        "-----BEGIN CERTIFICATE-----",
+        "a certificate",
+        "take its key with `openssl x509 -in FILE -pubkey -noout -out KEY`",
+    ),
+];
+const DECRYPT: &str = "in bash, --key rsa:<(openssl pkey -in FILE) decrypts it and leaves nothing on \
+     the disk";
 const MAKE: &str = "make a key with `openssl genpkey -algorithm RSA -pkeyopt \
      rsa_keygen_bits:3072 -out KEY`, and its public half with `openssl pkey -in KEY -pubout`";

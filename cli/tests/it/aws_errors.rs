@@ -134,15 +134,14 @@ fn kms_refusals_are_code_4_and_say_what_to_do() {
     let aws = Aws::start();
     let user = aws.user();
     user.write("plain", "x");
-    let ran = user.run("seal plain -o out --key aws-kms:alias/absent");
-    assert_eq!(ran.code, Some(4), "{}", ran.stderr);
-    assert!(ran.stderr.contains("NotFoundException") && ran.stderr.contains("check key, Region"));
+    user.run("seal plain -o out --key aws-kms:alias/absent")
+        .fails(4, &["NotFoundException", "\n  remedy: the key is not found: check key, Region"]);
     user.run("seal plain -o s --key aws-kms:alias/demo").succeeds();
     aws.services.kms_state().deny("alias/demo");
+    user.run(SEAL).fails(4, &["AccessDenied", "\n  remedy: allow this caller in the key policy"]);
     for line in ["open s -o out", "cat s -o out"] {
         let ran = user.run(&format!("{line} --key aws-kms:alias/demo"));
-        assert_eq!(ran.code, Some(4), "{}", ran.stderr);
-        assert!(ran.stderr.contains("AccessDenied") && ran.stderr.contains("key policy"));
+        let ran = ran.fails(4, &["AccessDenied", "\n  remedy: allow kms:DescribeKey", "; or open"]);
         assert_eq!(ran.stderr.matches("AccessDenied").count(), 1, "said twice: {}", ran.stderr);
     }
     aws.services.fail("GenerateDataKey", 1, Fault::kms_error(400, "ThrottlingException"));

@@ -20,6 +20,7 @@ mod keys;
 mod outputs;
 mod passphrases;
 mod ranges;
+mod regions;
 mod s3;
 mod several_keys;
 mod signals;

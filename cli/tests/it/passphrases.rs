@@ -29,6 +29,34 @@ fn a_locked_file_seals_and_opens_with_its_passphrase() {
 }
 
 #[test]
+fn a_passphrase_file_locks_the_key_file_made_at_the_first_seal() {
+    let user = User::new();
+    user.write("p", "correct horse");
+    let ran = user.run_with("seal -o s --passphrase-file p", b"hello").succeeds();
+    assert!(ran.stderr.contains(", locked with the passphrase; back it up"), "{}", ran.stderr);
+    let text = std::fs::read_to_string(user.default_keys()).unwrap();
+    assert!(text.contains("\nwaxseal-locked-keys/1 "), "{text}");
+    assert_eq!(user.run("open s --passphrase-file p").succeeds().stdout, b"hello");
+    let user = User::new();
+    let ran = user.run_with("seal -o s", b"hello").succeeds();
+    assert!(ran.stderr.contains(", not locked; back it up"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_passphrase_file_is_read_even_if_no_key_file_is_locked() {
+    let user = User::new();
+    user.write("plain", "x");
+    for line in ["seal plain -o s", "open plain -o s", "seal plain -o s --key local:keys"] {
+        user.run(&format!("{line} --passphrase-file absent"))
+            .fails(4, &["cannot read the passphrase file absent"]);
+        user.run("keygen keys --quiet");
+    }
+    assert!(!user.default_keys().exists());
+    user.run("keygen --rotate keys --passphrase-file absent").fails(4, &["file absent"]);
+    assert_eq!(user.files(), ["keys", "plain"]);
+}
+
+#[test]
 fn rotation_keeps_the_lock() {
     let user = User::new();
     user.write("p", "correct horse");
@@ -38,7 +66,8 @@ fn rotation_keeps_the_lock() {
     let before = user.read("keys");
     user.run("keygen --rotate keys --passphrase-file q").fails(4, &["the passphrase is wrong"]);
     assert_eq!(user.read("keys"), before);
-    user.run("keygen --rotate keys --passphrase-file p").succeeds();
+    let ran = user.run("keygen --rotate keys --passphrase-file p").succeeds();
+    assert!(ran.stderr.contains(", locked as before; "), "{}", ran.stderr);
     assert!(String::from_utf8(user.read("keys")).unwrap().contains("waxseal-locked-keys/1 "));
     user.run_with("seal -o new --key local:keys --passphrase-file p", b"new").succeeds();
     for name in ["old", "new"] {
@@ -46,8 +75,15 @@ fn rotation_keeps_the_lock() {
         assert_eq!(user.run(&open).succeeds().stdout, name.as_bytes());
     }
     // A file that was not locked becomes so.
-    user.run("keygen plain").succeeds();
-    user.run("keygen --rotate plain --passphrase-file q").succeeds();
+    for line in ["keygen plain", "keygen --rotate plain"] {
+        let ran = user.run(line).succeeds();
+        assert!(ran.stderr.contains(", not locked; "), "{}", ran.stderr);
+    }
+    let ran = user.run("keygen --rotate plain --passphrase-file q").succeeds();
+    let told = "locked with the passphrase from now on, unlike older copies; ";
+    assert!(ran.stderr.contains(told), "{}", ran.stderr);
+    let help = String::from_utf8(user.run("keygen --help").succeeds().stdout).unwrap();
+    assert!(help.contains("older copies are not"), "{help}");
     assert!(String::from_utf8(user.read("plain")).unwrap().contains("waxseal-locked-keys/1 "));
 }
 

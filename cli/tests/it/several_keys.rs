@@ -58,7 +58,11 @@ fn a_public_key_seals_and_its_private_key_opens() {
     user.run_with("seal --key rsa:r.pub -o s", b"hello").succeeds();
     user.run("open s -o o --key rsa:r.pub").fails(
         4,
-        &["which seals; its private half opens", "remedy: use --key rsa:PATH, the private key"],
+        &[
+            "which seals; its private half opens",
+            "remedy: use --key rsa:PATH, the private key",
+            "-pubout -outform DER | sha256sum",
+        ],
     );
     user.run("open s -o o").fails(4, &["sealed under rsa", "use --key rsa:PATH"]);
     assert_eq!(user.run("open s --key rsa:r.pem").succeeds().stdout, b"hello");
@@ -77,20 +81,50 @@ fn what_is_no_usable_rsa_key_is_refused_and_not_printed() {
     seal(".").fails(4, &["cannot use the RSA key .", "check the path"]);
     seal("plain").fails(4, &["not an RSA key in PEM", "openssl genpkey"]);
     let private = String::from_utf8(user.read("r.pem")).unwrap();
-    for (label, wanted) in [
-        ("RSA PRIVATE KEY", "convert it with `openssl pkey"),
-        ("ENCRYPTED PRIVATE KEY", "decrypt it with `openssl pkey"),
+    user.write("other", "");
+    set_mode(user.path("other"), 0o600);
+    for (label, is, wanted) in [
+        ("RSA PRIVATE KEY", "it is in PKCS#1", "`openssl pkey -in FILE"),
+        ("ENCRYPTED PRIVATE KEY", "it is encrypted", "--key rsa:<(openssl pkey -in FILE)"),
+        ("RSA PUBLIC KEY", "it is in PKCS#1", "`openssl rsa -RSAPublicKey_in"),
+        ("CERTIFICATE", "it is a certificate", "`openssl x509 -in FILE -pubkey"),
     ] {
         user.write("other", private.replace("PRIVATE KEY", label));
-        set_mode(user.path("other"), 0o600);
-        let ran = seal("other").fails(4, &[wanted]);
+        let ran = seal("other").fails(4, &[is, wanted]);
+        assert_eq!(ran.stderr.matches("openssl").count(), 1, "{}", ran.stderr);
         assert!(!ran.stderr.contains(private.lines().nth(1).unwrap()), "{}", ran.stderr);
     }
+    let (_, der) = pem_rfc7468::decode_vec(private.as_bytes()).unwrap();
+    user.write("other", der);
+    let ran = seal("other").fails(4, &["it is in DER", "`openssl pkey -inform DER"]);
+    assert_eq!(ran.stderr.matches("openssl").count(), 1, "{}", ran.stderr);
     for mode in [0o640, 0o604] {
         set_mode(user.path("r.pem"), mode);
         seal("r.pem").fails(4, &["others can read the private key r.pem", "chmod 600 r.pem"]);
     }
     assert_eq!(user.files(), ["other", "plain", "r.pem", "r.pub"]);
+}
+
+#[test]
+fn the_halves_of_an_rsa_key_are_one_key() {
+    let user = User::new();
+    rsa_key(&user, "r");
+    std::fs::copy(user.path("r.pub"), user.path("copy")).unwrap();
+    for keys in ["--key rsa:r.pub --key rsa:r.pem --key rsa:copy", "--key rsa:r.pem --key rsa:copy"]
+    {
+        user.run_with(&format!("seal {keys} -o s"), b"hello").succeeds();
+        assert_eq!(wrapped_keys(&user, "s").len(), 1, "{keys}");
+        assert_eq!(user.run(&format!("open {keys} s")).succeeds().stdout, b"hello");
+    }
+}
+
+#[test]
+fn a_decrypted_key_can_come_through_a_pipe() {
+    let user = User::new();
+    rsa_key(&user, "r");
+    user.run_with("seal --key rsa:r.pub -o s", b"hello").succeeds();
+    let private = user.read("r.pem");
+    assert_eq!(user.run_with("open s --key rsa:/dev/stdin", &private).succeeds().stdout, b"hello");
 }
 
 #[test]
@@ -127,7 +161,13 @@ fn a_recovery_key_opens_when_kms_refuses() {
     user.run_with("seal --key aws-kms:alias/demo --key rsa:r.pub -o s", b"hello").succeeds();
     assert_eq!(user.run("cat s3://demo/k --key aws-kms:alias/demo").succeeds().stdout, b"hello");
     aws.services.kms_state().deny(&aws.key);
-    user.run("open s --key aws-kms:alias/demo").fails(4, &["AccessDenied"]);
+    let key = wrapped_keys(&user, "s")[1].replace("rsa ", "");
+    let remedy = format!("open it with --key rsa:PATH, whose public half has the SHA-256 {key}");
+    for line in ["open s", "cat s", "cat s3://demo/k"] {
+        let ran = user.run(&format!("{line} --key aws-kms:{}", aws.key));
+        let ran = ran.fails(4, &["AccessDenied", &remedy, "-outform DER | sha256sum"]);
+        assert!(!ran.stderr.contains("--key aws-kms"), "{}", ran.stderr);
+    }
     for command in ["open s", "cat s", "cat s3://demo/k"] {
         for keys in ["--key rsa:r.pem", "--key aws-kms:alias/demo --key rsa:r.pem"] {
             assert_eq!(user.run(&format!("{command} {keys}")).succeeds().stdout, b"hello");

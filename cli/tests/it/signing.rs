@@ -36,7 +36,7 @@ fn what_is_signed_opens_for_those_who_demand_it_and_nothing_else_does() {
         user.run(&line).fails(3, &["is signed by aws-kms", &writers, "--signed-by"]);
     }
     for line in ways("none") {
-        user.run(&line).fails(3, &["is not signed", "--sign"]);
+        user.run(&line).fails(3, &["is not signed", "take a signed copy from its writer"]);
     }
     assert_eq!(aws.services.count("Decrypt"), 0);
     assert!(!user.path("out").exists());
