@@ -321,7 +321,7 @@ mod tests {
         }
 
         async fn unwrap_data_key(&self, _: &[WrappedKey], _: &KeyRequest<'_>) -> Result<SecretKey> {
-            SecretKey::random()
+            Err(Error::new(crate::error::ErrorKind::Keyring, "later"))
         }
     }
 
@@ -396,6 +396,21 @@ mod tests {
             assert!(futures_util::FutureExt::now_or_never(dropped).is_none());
         }
         assert!(cache.shared.entries.lock().unwrap().slot_count() <= 21);
+    }
+
+    /// Nor does one that could not be opened for now, after its second.
+    #[tokio::test(start_paused = true)]
+    async fn a_failure_is_forgotten_on_time() {
+        let below = Arc::new(Slow::default());
+        let cache = CachingKeyring::builder(below).max_age(AGE).build().unwrap();
+        let wrapped = [WrappedKey::new("slow", "k", [1]).unwrap()];
+        let context = EncryptionContext::new();
+        let request = KeyRequest::new(&context).with_key_use(KeyUse::Derived);
+        assert!(cache.unwrap_data_key(&wrapped, &request).await.is_err());
+        let slots = || cache.shared.entries.lock().unwrap().slot_count();
+        assert_eq!(slots(), 1);
+        pass(Duration::from_millis(1_002)).await;
+        assert_eq!(slots(), 0);
     }
 
     #[tokio::test]

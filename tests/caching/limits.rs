@@ -46,6 +46,21 @@ async fn a_thousand_first_uses_at_once_are_one_call() {
     assert_eq!(below.calls(), 2);
 }
 
+/// Those who waited for a key count as those who find it.
+#[tokio::test]
+async fn more_first_uses_at_once_than_one_key_may_seal_are_more_calls() {
+    let below = Below::new();
+    below.takes(Duration::from_millis(5));
+    let cache = below.cached_with(|cache| cache.max_objects(3));
+    let asking = (0..10).map(|_| seal_key(&cache, "acme"));
+    let mut uses = BTreeMap::<Vec<u8>, u64>::new();
+    for key in futures_util::future::join_all(asking).await {
+        *uses.entry(key.unwrap().ciphertext().to_vec()).or_default() += 1;
+    }
+    assert!(uses.values().all(|&uses| uses <= 3), "{:?}", uses.values());
+    assert_eq!(below.calls(), 4);
+}
+
 #[tokio::test]
 async fn a_hundred_thousand_objects_by_the_thousand_are_a_hundred_calls() {
     let below = Below::new();

@@ -145,7 +145,7 @@ async fn a_key_that_may_not_sign_or_verify_is_key_access_and_named() {
 
     let error = world.seal("alias/orders").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::KeyAccess, "{error}");
-    assert!(error.to_string().contains("to sign one of ECC_NIST_P384"), "{error}");
+    assert!(error.to_string().contains("use a key of ECC_NIST_P384"), "{error}");
 }
 
 #[tokio::test]

@@ -241,17 +241,16 @@ impl Entries {
         let slot = self.slots.entry(key.clone()).or_default();
         let replaced = slot.live.replace(live).is_some();
         slot.failure = None;
-        slot.answered(asked);
         let is_used_up = first_use.is_some_and(|len| slot.use_once(len));
         self.metrics.wiped += u64::from(replaced) + u64::from(is_used_up);
         self.change_at(expires);
     }
 
     /// Notes that asking failed, and drops what must not be used after that.
-    pub(super) fn fail(&mut self, key: &EntryKey, error: &Error, asked: Instant, now: Instant) {
+    pub(super) fn fail(&mut self, key: &EntryKey, error: &Error, now: Instant) {
         let can_retry = error.kind() == ErrorKind::Keyring;
         if let Some(slot) = self.slots.get_mut(key) {
-            slot.answered(asked);
+            slot.asking = None;
             slot.failure = can_retry.then(|| (error.share(), now + RETRY_AFTER));
         }
         if can_retry {
@@ -311,11 +310,6 @@ impl Slot {
     fn joinable(&self, now: Instant) -> Option<Asking> {
         let (asked, asking) = self.asking.as_ref()?;
         asking.upgrade().filter(|_| now < *asked + STUCK_AFTER)
-    }
-
-    /// Nobody is to join the call of then any more.
-    fn answered(&mut self, asked: Instant) {
-        self.asking.take_if(|(at, _)| *at == asked);
     }
 
     fn is_empty(&self, now: Instant) -> bool {

@@ -134,7 +134,7 @@ fn settle(
         let mut entries = shared.entries();
         match &answer {
             Ok(data_key) => entries.keep(key, data_key, asked, first_use),
-            Err(error) => entries.fail(key, error, asked.0, Instant::now()),
+            Err(error) => entries.fail(key, error, Instant::now()),
         }
         drop(entries);
         shared.start_reaper();
