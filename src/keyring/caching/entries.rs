@@ -240,7 +240,8 @@ impl Entries {
         };
         let slot = self.slots.entry(key.clone()).or_default();
         let replaced = slot.live.replace(live).is_some();
-        slot.failure = None;
+        // Nobody may join a call that was answered: the key may be used up by then.
+        (slot.asking, slot.failure) = (None, None);
         let is_used_up = first_use.is_some_and(|len| slot.use_once(len));
         self.metrics.wiped += u64::from(replaced) + u64::from(is_used_up);
         self.change_at(expires);
