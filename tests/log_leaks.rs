@@ -20,6 +20,8 @@ use std::time::Duration;
 use aws_sdk_kms::config::Credentials;
 use aws_sdk_kms::config::Region;
 use aws_sdk_kms::config::retry::RetryConfig;
+use aws_sdk_kms::types::KeySpec;
+use aws_sdk_kms::types::KeyUsageType;
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
@@ -33,8 +35,9 @@ use waxseal::EnvelopeCipher;
 use waxseal::Error;
 use waxseal::ErrorKind;
 use waxseal::KeyRequest;
-use waxseal::Keyring as _;
+use waxseal::Keyring;
 use waxseal::KmsKeyring;
+use waxseal::KmsRsaKeyring;
 use waxseal::S3EncryptionClient;
 use waxseal::SecretKey;
 use waxseal::floe::HEADER_LEN;
@@ -57,6 +60,8 @@ fn the_log_holds_no_secret() {
         assert!(log.contains("aws_smithy_runtime") && log.contains("PutObject"), "not the SDK's");
         assert_eq!(secrets_in(&log, &aws.secrets()), [""; 0], "bodies: {bodies:?}");
         assert!(!log.contains("TrentService"), "KMS calls are silent");
+        // Lines that calls of KMS reach first.
+        assert!(log.contains("retry strategy has OKed initial request"), "and only they");
     }
 }
 
@@ -106,6 +111,8 @@ fn every_form_of_a_secret_is_found() {
 struct Services {
     aws: LocalAws,
     server: waxseal_testkit::Server,
+    /// The ARN of an RSA key, and its public half: SubjectPublicKeyInfo in base64.
+    rsa: (String, String),
     _runtime: Runtime,
 }
 
@@ -118,7 +125,17 @@ impl Services {
         aws.create_key(KEY);
         aws.create_key(DENIED);
         aws.kms_state().deny(DENIED);
-        Self { aws, server, _runtime: runtime }
+        let rsa = runtime.block_on(async {
+            let made = aws.kms().create_key().key_spec(KeySpec::Rsa2048);
+            let made = made.key_usage(KeyUsageType::EncryptDecrypt).send().await.unwrap();
+            let arn = made.key_metadata.unwrap().arn.unwrap();
+            let public = aws.kms().get_public_key().key_id(&arn).send().await.unwrap();
+            let der = public.public_key.unwrap().into_inner();
+            let lines: Vec<_> = Base64::encode_string(&der).into_bytes();
+            let lines = lines.chunks(64).map(String::from_utf8_lossy).collect::<Vec<_>>();
+            (arn, lines.join("\n"))
+        });
+        Self { aws, server, rsa, _runtime: runtime }
     }
 
     /// What a test logs when run as a process of its own, and what it prints.
@@ -134,6 +151,8 @@ impl Services {
             .args(["--exact", test, "--nocapture"])
             .env(ENDPOINT, self.server.endpoint())
             .env(LOG, &log)
+            .env(RSA, &self.rsa.0)
+            .env(RSA_PUBLIC, &self.rsa.1)
             .env("SSL_CERT_FILE", &certificate)
             .env_remove("LOG_SENSITIVE_BODIES")
             .envs(bodies.map(|value| ("LOG_SENSITIVE_BODIES", value)))
@@ -218,13 +237,20 @@ async fn use_the_library(kms: aws_sdk_kms::Client, s3: aws_sdk_s3::Client) {
 
     let key = SecretKey::try_from(&WRAPPED[..]).unwrap();
     let request = KeyRequest::new(&context);
-    match keyring.wrap_data_key(&key, &request).await {
-        Ok(wrapped) => {
-            let unwrapped = keyring.unwrap_data_key(&wrapped, &request).await.unwrap();
-            assert_eq!(unwrapped.expose(), key.expose());
-        }
-        Err(error) => assert_eq!(error.kind(), ErrorKind::InvalidInput),
+    let rsa = KmsRsaKeyring::with_public_key(kms, env::var(RSA).unwrap(), &public_pem()).unwrap();
+    for keyring in [&keyring as &dyn Keyring, &rsa] {
+        let wrapped = keyring.wrap_data_key(&key, &request).await.unwrap();
+        let unwrapped = keyring.unwrap_data_key(&wrapped, &request).await.unwrap();
+        assert_eq!(unwrapped.expose(), key.expose());
     }
+    let small = keyring.encrypt(PLAIN.as_bytes(), &context).await.unwrap();
+    assert_eq!(keyring.decrypt(&small, &context).await.unwrap().expose(), PLAIN.as_bytes());
+}
+
+/// As the parent got it, so that no call of KMS needs to be logged here.
+fn public_pem() -> String {
+    let der = env::var(RSA_PUBLIC).unwrap();
+    format!("-----BEGIN PUBLIC KEY-----\n{der}\n-----END PUBLIC KEY-----\n")
 }
 
 async fn use_the_sdk(kms: aws_sdk_kms::Client, _: aws_sdk_s3::Client) {
@@ -284,6 +310,8 @@ const DENIED: &str = "alias/denied";
 const ENDPOINT: &str = "WAXSEAL_TEST_ENDPOINT";
 const KEY: &str = "alias/demo";
 const LOG: &str = "WAXSEAL_TEST_LOG";
+const RSA: &str = "WAXSEAL_TEST_RSA";
+const RSA_PUBLIC: &str = "WAXSEAL_TEST_RSA_PUBLIC";
 const PLAIN: &str = "attack at dawn: all of them, from the north, and tell nobody";
 /// A key that another keyring made, for KMS to wrap.
 const WRAPPED: [u8; 32] = *b"Wr\x01\x02pp\xfe\xedkey of another's keyri\xff\x00";

@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nothing_is_used_after_a_fork_or_a_sleep() {
+    async fn nothing_is_used_after_a_fork_or_a_break() {
         let cache = cache();
         seal(&cache, "a").await;
         seal(&cache, "a").await;
