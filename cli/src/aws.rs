@@ -2,6 +2,8 @@
 //!
 //! Loaded when first asked for, so that what needs no AWS asks it for nothing.
 
+mod failed;
+
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -28,6 +30,9 @@ use aws_sdk_s3::config::ResponseChecksumValidation;
 use aws_smithy_http_client::tls;
 use aws_types::service_config::ServiceConfigKey;
 use tokio::sync::OnceCell;
+
+#[allow(unused_imports)] // as in main.rs
+pub(crate) use failed::failed;
 
 use crate::args::AwsArgs;
 use crate::exit::Code;

@@ -1,7 +1,6 @@
 //! `waxseal inspect`: what a sealed object says of itself, without any key.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 
 use clap::Args;
 use futures_util::TryStreamExt as _;
@@ -23,9 +22,10 @@ use crate::commands::cat;
 use crate::exit::Failure;
 use crate::input::Input;
 use crate::keys::Keys;
-use crate::output::cannot_write;
 use crate::place::Place;
 use crate::place::S3Name;
+use crate::report;
+use crate::report::printable;
 
 /// Show what a sealed file or S3 object says of itself
 ///
@@ -93,10 +93,7 @@ pub(crate) async fn run(args: InspectArgs, verbosity: Verbosity) -> Result<(), F
         }
     };
     let report = report.map_err(|e| Failure::library(what, e))?;
-    let text = if args.json { report.to_json() } else { report.to_text() };
-    let mut stdout = std::io::stdout().lock();
-    let done = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
-    done.map_err(|e| cannot_write("standard output", e))
+    report::print(&if args.json { report::to_json(&report) } else { report.to_text() })
 }
 
 async fn aws_client(aws: AwsArgs) -> Result<S3EncryptionClient, Failure> {
@@ -188,10 +185,6 @@ impl Report {
         }
     }
 
-    fn to_json(&self) -> String {
-        serde_json::to_string_pretty(self).expect("strings and numbers are JSON") + "\n"
-    }
-
     fn to_text(&self) -> String {
         let mut text = String::new();
         let mut line = |name: &str, value: &str| {
@@ -232,14 +225,6 @@ impl Report {
     }
 }
 
-/// Stored text cannot move the cursor or colour the terminal.
-fn printable(text: &str) -> String {
-    let escape = |c: char| {
-        if c.is_control() { c.escape_default().collect::<String>() } else { c.to_string() }
-    };
-    text.chars().map(escape).collect()
-}
-
 const HELP: &str = "\
 Fields of --json, always present; none will change its meaning:
   source                     as given
@@ -260,13 +245,3 @@ Fields of --json, always present; none will change its meaning:
 Examples:
   waxseal inspect report.pdf.sealed
   waxseal inspect --json s3://backups/shop.sql | jq -r .wrapped_keys[].key_id";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn control_characters_are_escaped() {
-        assert_eq!(printable("a\u{1b}[31m\nb ü"), "a\\u{1b}[31m\\nb ü");
-    }
-}
