@@ -15,6 +15,7 @@ use waxseal::ReadPolicy;
 
 use crate::commands::cat::CatArgs;
 use crate::commands::cp::CpArgs;
+use crate::commands::explain::ExplainArgs;
 use crate::commands::inspect::InspectArgs;
 use crate::commands::keygen::KeygenArgs;
 use crate::commands::open::OpenArgs;
@@ -52,6 +53,7 @@ pub(crate) enum Command {
     Cat(CatArgs),
     Inspect(InspectArgs),
     Keygen(KeygenArgs),
+    Explain(ExplainArgs),
 }
 
 #[derive(Args, Clone, Copy, Debug)]

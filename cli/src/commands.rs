@@ -2,6 +2,7 @@
 
 pub(crate) mod cat;
 pub(crate) mod cp;
+pub(crate) mod explain;
 pub(crate) mod inspect;
 pub(crate) mod keygen;
 pub(crate) mod open;
@@ -21,5 +22,6 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Cat(args) => cat::run(args, verbosity).await,
         Command::Inspect(args) => inspect::run(args, verbosity).await,
         Command::Keygen(args) => keygen::run(args, verbosity),
+        Command::Explain(args) => explain::run(args),
     }
 }

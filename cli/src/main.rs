@@ -2,11 +2,12 @@
 //!
 //! Each subcommand reads its arguments, opens its ends and makes one call of the library. Read in
 //! this order: `args`, `commands`, `objects`, `keys`, `signing`, `aws`, `input`, `output`, `report`,
-//! `exit`, `signals`, `hygiene`.
+//! `exit`, `errors`, `signals`, `hygiene`.
 
 mod args;
 mod aws;
 mod commands;
+mod errors;
 mod exit;
 mod hygiene;
 mod input;

@@ -13,6 +13,8 @@ mod derived_keys;
 mod reference;
 
 mod aws_errors;
+#[cfg(target_os = "linux")]
+mod error_codes;
 mod files;
 #[cfg(target_os = "linux")]
 mod hygiene;
