@@ -14,10 +14,12 @@ use waxseal::EnvelopeCipher;
 use waxseal::ReadPolicy;
 
 use crate::commands::cat::CatArgs;
+use crate::commands::completions::CompletionsArgs;
 use crate::commands::cp::CpArgs;
 use crate::commands::explain::ExplainArgs;
 use crate::commands::inspect::InspectArgs;
 use crate::commands::keygen::KeygenArgs;
+use crate::commands::man::ManArgs;
 use crate::commands::open::OpenArgs;
 use crate::commands::seal::SealArgs;
 use crate::exit::Failure;
@@ -54,6 +56,8 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     Keygen(KeygenArgs),
     Explain(ExplainArgs),
+    Completions(CompletionsArgs),
+    Man(ManArgs),
 }
 
 #[derive(Args, Clone, Copy, Debug)]

@@ -25,6 +25,7 @@ mod ranges;
 mod regions;
 mod s3;
 mod several_keys;
+mod shells;
 mod signals;
 mod signing;
 mod support;
