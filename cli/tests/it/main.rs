@@ -20,6 +20,7 @@ mod files;
 mod hygiene;
 mod keys;
 mod outputs;
+mod pages;
 mod passphrases;
 mod ranges;
 mod regions;
