@@ -421,7 +421,7 @@ mod tests {
         for (code, text) in sections() {
             assert!(text.contains("\n\nCause: ") && text.contains("\n\nRemedy: "), "{code}");
             assert!(!text.contains("\n#"), "{code} runs into the next heading");
-            assert!(text.lines().all(|line| line.chars().count() <= 84), "{code} is too wide");
+            assert!(text.lines().all(|line| line.chars().count() <= 80), "{code} is too wide");
         }
     }
 

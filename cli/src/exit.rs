@@ -12,6 +12,8 @@ use waxseal::Error;
 use waxseal::ErrorKind;
 
 use crate::errors;
+use crate::report::BAD;
+use crate::report::GOOD;
 
 type BoxError = Box<dyn StdError + Send + Sync>;
 
@@ -121,15 +123,16 @@ impl Failure {
     pub(crate) fn report(&self) -> ExitCode {
         if self.code != Code::Signal(SIGPIPE) {
             // Standard error may be closed; the code still tells.
-            let _ = write!(std::io::stderr(), "{self}");
+            let _ = write!(anstream::stderr(), "{self}");
         }
         ExitCode::from(self.code.number())
     }
 }
 
+/// With its colours, which only a terminal is shown.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = format!("waxseal: {}", self.what);
+        let mut text = self.what.clone();
         let mut cause = self.source.as_deref().map(|source| source as &dyn StdError);
         while let Some(error) = cause {
             let level = error.to_string();
@@ -141,12 +144,12 @@ impl fmt::Display for Failure {
             }
             cause = error.source();
         }
-        writeln!(f, "{text}")?;
+        writeln!(f, "{BAD}waxseal:{BAD:#} {text}")?;
         if let Some(remedy) = &self.remedy {
-            writeln!(f, "  remedy: {remedy}")?;
+            writeln!(f, "  {GOOD}remedy:{GOOD:#} {remedy}")?;
         }
         if !self.section.is_empty() {
-            writeln!(f, "  more: waxseal explain {}", self.section)?;
+            writeln!(f, "  {GOOD}more:{GOOD:#} waxseal explain {}", self.section)?;
         }
         Ok(())
     }
@@ -187,3 +190,21 @@ const BOILERPLATE: &[&str] = &[
 const SERVICE_ERROR: &str = "service error";
 /// How the SDK begins an error that it has no type for.
 const UNMODELED_ERROR: &str = "unhandled error (";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_remedy_is_taken_from_messages_of_the_library_only() {
+        let remedy = |text: &'static str| {
+            let error = Error::new(ErrorKind::KeyAccess, text);
+            let failure = Failure::library("no", error.with_service_code("DisabledException"));
+            failure.remedy.unwrap().into_owned()
+        };
+        let of_library = "KMS Decrypt with alias/a: DisabledException: off; enable it there";
+        assert_eq!(remedy(of_library), "enable it there");
+        let of_server = "KMS EnableKey: DisabledException: a server's words; rm -rf /";
+        assert_eq!(remedy(of_server), "the key is disabled: enable it");
+    }
+}
