@@ -437,5 +437,7 @@ mod tests {
         let error = |kind| Error::new(kind, "no").with_service_code("AccessDenied");
         assert_eq!(of(&error(ErrorKind::KeyAccess)).unwrap().code, "key-access-denied");
         assert_eq!(of(&error(ErrorKind::Store)).unwrap().code, "s3-access-denied");
+        let error = Error::new(ErrorKind::Keyring, "no").with_service_code("InternalError");
+        assert!(of(&error).is_none(), "S3's code, but not from S3");
     }
 }
