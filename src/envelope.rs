@@ -138,6 +138,11 @@ impl Envelope {
         self
     }
 
+    /// The same with its data key wrapped otherwise.
+    pub(crate) fn with_wrapped_keys(self, wrapped_keys: Arc<[WrappedKey]>) -> Self {
+        Self { wrapped_keys, ..self }
+    }
+
     pub(crate) fn one_shot(wrapped_key: WrappedKey) -> Self {
         Self { content: Content::OneShot, wrapped_keys: [wrapped_key].into() }
     }
