@@ -114,6 +114,11 @@ impl EnvelopeCipher {
         Self { binding, ..self }
     }
 
+    #[cfg(feature = "s3")]
+    pub(crate) fn own_binding(&self) -> &Binding {
+        &self.binding
+    }
+
     /// Sets what is accepted when opening.
     #[must_use]
     pub fn read_policy(self, policy: ReadPolicy) -> Self {

@@ -216,6 +216,13 @@ impl Envelope {
         .concat())
     }
 
+    /// How the object says it is bound, with the label that the caller knows.
+    #[cfg(feature = "s3")]
+    pub(crate) fn binding(&self, own: &Binding) -> Result<Binding> {
+        let Content::Floe { binding, .. } = &self.content else { return Ok(Binding::None) };
+        binding.as_known_to(own)
+    }
+
     /// Whether the object is bound in the way that the reader's own binding demands.
     pub(crate) fn is_bound_as(&self, own: &Binding) -> bool {
         match &self.content {

@@ -149,9 +149,7 @@ pub trait Keyring: fmt::Debug + Send + Sync {
     /// Dropping the future must have no effect.
     async fn standing(&self, wrapped: &WrappedKey) -> Result<Standing> {
         let _ = wrapped;
-        Err(Error::invalid_input(
-            "this keyring re-wraps nothing: it does not implement standing",
-        ))
+        Err(Error::invalid_input("this keyring re-wraps nothing: it does not implement standing"))
     }
 
     /// Unwraps the data key that every one of `wrapped` holds.

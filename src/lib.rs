@@ -65,8 +65,8 @@ pub use new_file::NewFile;
 pub use object::{Body, Object, ReadAt};
 #[cfg(feature = "s3")]
 pub use s3::{
-    GetObject, GetOptions, ObjectHead, PutObject, PutOptions, PutOutput, S3EncryptionClient,
-    S3Object, SseCustomerKey,
+    GetObject, GetOptions, ObjectHead, PutObject, PutOptions, PutOutput, RewrapObject,
+    RewrapOutput, RotateObject, S3EncryptionClient, S3Object, SseCustomerKey,
 };
 #[cfg(feature = "kms")]
 pub use secret::SecretBytes;

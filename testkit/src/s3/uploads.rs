@@ -24,6 +24,7 @@ use s3s::dto::UploadPartOutput;
 use s3s::s3_error;
 
 use crate::record::lock;
+use crate::s3::properties::Properties;
 
 /// The checksums that a typed request or reply states.
 macro_rules! checksum_of {
@@ -46,6 +47,7 @@ pub(super) struct Uploads(Mutex<HashMap<String, Upload>>);
 #[derive(Debug, Default)]
 struct Upload {
     checksum: Option<String>,
+    properties: Properties,
     parts: HashMap<PartNumber, Part>,
 }
 
@@ -56,13 +58,20 @@ struct Part {
 }
 
 impl Uploads {
-    pub(super) fn begin(&self, upload_id: &str, checksum: Option<&ChecksumAlgorithm>) {
+    pub(super) fn begin(
+        &self,
+        upload_id: &str,
+        checksum: Option<&ChecksumAlgorithm>,
+        properties: Properties,
+    ) {
         let checksum = checksum.map(|algorithm| algorithm.as_str().to_owned());
-        lock(&self.0).insert(upload_id.to_owned(), Upload { checksum, ..Upload::default() });
+        let upload = Upload { checksum, properties, ..Upload::default() };
+        lock(&self.0).insert(upload_id.to_owned(), upload);
     }
 
-    pub(super) fn forget(&self, upload_id: &str) {
-        lock(&self.0).remove(upload_id);
+    /// Forgets an upload; gives what the object of it is to have.
+    pub(super) fn forget(&self, upload_id: &str) -> Properties {
+        lock(&self.0).remove(upload_id).unwrap_or_default().properties
     }
 
     pub(super) fn etag(&self, upload_id: &str, number: PartNumber) -> Option<String> {
