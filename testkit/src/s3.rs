@@ -483,10 +483,12 @@ impl S3 for Store {
             let current = self.current(bucket, key);
             rules::check_read(req.input.copy_source_if_match.clone(), None, current.as_ref())?;
         }
-        let reply = self.inner.upload_part_copy(req).await?;
-        let result = reply.output.copy_part_result.as_ref();
-        let etag = result.and_then(|part| part.e_tag.as_ref());
-        self.uploads.add_part(&upload_id, number, etag, Checksum::default());
+        let mut reply = self.inner.upload_part_copy(req).await?;
+        let result = reply.output.copy_part_result.get_or_insert_default();
+        // So is the checksum that was announced.
+        let checksum = self.uploads.checksum_of(&upload_id, &self.files.part(&upload_id, number));
+        self.uploads.add_part(&upload_id, number, result.e_tag.as_ref(), checksum.clone());
+        uploads::reply_to_copy_with(result, checksum);
         Ok(reply)
     }
 }

@@ -196,7 +196,7 @@ impl Files {
         read_json(&self.side_file(bucket, key, "metadata"))
     }
 
-    fn part(&self, upload_id: &str, number: i32) -> PathBuf {
+    pub(super) fn part(&self, upload_id: &str, number: i32) -> PathBuf {
         self.root.join(format!(".upload_id-{upload_id}.part-{number}"))
     }
 
