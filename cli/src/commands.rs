@@ -5,6 +5,8 @@ pub(crate) mod cp;
 pub(crate) mod inspect;
 pub(crate) mod keygen;
 pub(crate) mod open;
+pub(crate) mod rewrap;
+pub(crate) mod rotate;
 pub(crate) mod seal;
 
 use crate::args::Cli;
@@ -21,5 +23,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Cat(args) => cat::run(args, verbosity).await,
         Command::Inspect(args) => inspect::run(args, verbosity).await,
         Command::Keygen(args) => keygen::run(args, verbosity),
+        Command::Rewrap(args) => rewrap::run(args, verbosity).await,
+        Command::Rotate(args) => rotate::run(args, verbosity).await,
     }
 }

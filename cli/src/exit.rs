@@ -104,6 +104,10 @@ impl Failure {
         }
     }
 
+    pub(crate) fn code(&self) -> Code {
+        self.code
+    }
+
     /// The same with another code.
     pub(crate) fn with_code(self, code: Code) -> Self {
         Self { code, ..self }
@@ -220,6 +224,15 @@ const REMEDIES: &[(&str, &str)] = &[
     ),
     ("one-shot layout stores", "give one --key, or leave out --format one-shot"),
     ("at most 16 wrapped keys", "give fewer --key"),
+    ("which none of the old keys is", "name the key it is under as --from-key"),
+    ("would not be any more", "give --sign, and --signed-by to verify it"),
+    ("is archived:", "restore it, and copy it to another storage class"),
+    (
+        "under an SSE-C key",
+        "give it another encryption by S3 first: `aws s3 cp --sse-c-copy-source`",
+    ),
+    ("which would be lost", "get it and put it with metadata in ASCII"),
+    ("Expires header that is no date", "mend the header: `aws s3 cp --expires`"),
     ("one-shot layout keeps its key", "leave out --binding and --placement inline"),
     ("are outside the", "choose a range within the object; -N.. reads the last N bytes"),
     ("NoSuchBucket", "check the bucket's name, --region and --endpoint-url"),

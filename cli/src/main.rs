@@ -12,6 +12,7 @@ mod exit;
 mod hygiene;
 mod input;
 mod keys;
+mod many;
 #[allow(dead_code)] // its users come with the next commits
 mod objects;
 mod output;
@@ -20,6 +21,7 @@ mod place;
 mod progress;
 #[allow(dead_code)]
 mod report;
+mod sealed_file;
 mod signals;
 mod signing;
 

@@ -159,7 +159,8 @@ async fn manifest(
         });
     let names = names.try_filter(|line| std::future::ready(!line.is_empty()));
     let named = names.and_then(async |line| {
-        Place::parse(line.into()).map_err(|e| Failure::usage(format!("in the manifest: {e}")))
+        Place::parse(line.into())
+            .map_err(|e| Failure::usage(format!("in the manifest: {e}")).remedy("mend that line"))
     });
     Ok(named.boxed())
 }

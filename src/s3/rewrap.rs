@@ -1,6 +1,7 @@
 //! Re-wraps a stored object: the data key stays, and with it every byte of the body.
 
 use std::collections::HashMap;
+use std::time::SystemTime;
 
 use aws_sdk_s3::error::ProvideErrorMetadata as _;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
@@ -29,6 +30,7 @@ use crate::s3::payload::guarded;
 use crate::s3::put::check_metadata_len;
 use crate::s3::source::Source;
 use crate::s3::stored;
+use crate::s3::stored::is_before;
 
 /// A re-wrapping about to be done; made by [`S3EncryptionClient::rewrap_object`].
 #[derive(Debug)]
@@ -38,6 +40,7 @@ pub struct RewrapObject {
     name: Name,
     context: EncryptionContext,
     rewrap: Rewrap,
+    before: Option<SystemTime>,
     dry_run: bool,
 }
 
@@ -74,7 +77,7 @@ impl S3EncryptionClient {
     ) -> RewrapObject {
         let name = Name { bucket: bucket.into(), key: key.into() };
         let (client, context, rewrap) = (self.clone(), context.clone(), rewrap.clone());
-        RewrapObject { client, name, context, rewrap, dry_run: false }
+        RewrapObject { client, name, context, rewrap, before: None, dry_run: false }
     }
 }
 
@@ -82,6 +85,14 @@ impl RewrapObject {
     /// Does everything but the last step: nothing is stored.
     pub fn dry_run(self) -> Self {
         Self { dry_run: true, ..self }
+    }
+
+    /// Leaves what was modified at this time, or later, as it is: it counts as done.
+    ///
+    /// With [`Rewrap::again`], which sees no difference in the object, this continues a run that
+    /// began at that time. S3 tells whole seconds, of its own clock.
+    pub fn modified_before(self, time: SystemTime) -> Self {
+        Self { before: Some(time), ..self }
     }
 
     /// Re-wraps the object, in its place.
@@ -115,10 +126,15 @@ impl RewrapObject {
         let options = GetOptions::new();
         let reply = client.head(name, &options, Some(ChecksumMode::Enabled)).await?;
         let (head, inline) = client.describe(name, reply, options).await?;
+        let done_before = self.before.is_some_and(|time| !is_before(head.reply(), time));
         let location = Some(name.location());
         let (context, header) = (&self.context, head.header());
         let cipher = &client.cipher;
-        let done = cipher.rewrap(head.envelope(), header, location, context, &self.rewrap).await?;
+        let done = if done_before {
+            None
+        } else {
+            cipher.rewrap(head.envelope(), header, location, context, &self.rewrap).await?
+        };
         let sealed_len = head.sealed_len();
         let reply = head.reply();
         let stored = PutOutput {

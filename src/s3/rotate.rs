@@ -1,5 +1,7 @@
 //! Seals a stored object again, under a new data key.
 
+use std::time::SystemTime;
+
 use aws_sdk_s3::types::ChecksumMode;
 
 use crate::cipher::EnvelopeCipher;
@@ -14,6 +16,7 @@ use crate::s3::PutOptions;
 use crate::s3::PutOutput;
 use crate::s3::S3EncryptionClient;
 use crate::s3::stored;
+use crate::s3::stored::is_before;
 
 /// A rotation about to be done; made by [`S3EncryptionClient::rotate_object`].
 #[derive(Debug)]
@@ -23,6 +26,7 @@ pub struct RotateObject {
     name: Name,
     context: EncryptionContext,
     opener: EnvelopeCipher,
+    before: Option<SystemTime>,
     dry_run: bool,
 }
 
@@ -38,7 +42,7 @@ impl S3EncryptionClient {
     ) -> RotateObject {
         let name = Name { bucket: bucket.into(), key: key.into() };
         let (client, context, opener) = (self.clone(), context.clone(), opener.clone());
-        RotateObject { client, name, context, opener, dry_run: false }
+        RotateObject { client, name, context, opener, before: None, dry_run: false }
     }
 }
 
@@ -48,7 +52,14 @@ impl RotateObject {
         Self { dry_run: true, ..self }
     }
 
-    /// Seals the object again, in its place. Every byte passes through here.
+    /// Leaves what was modified at this time, or later, as it is: to continue a run that began
+    /// then. S3 tells whole seconds, of its own clock.
+    pub fn modified_before(self, time: SystemTime) -> Self {
+        Self { before: Some(time), ..self }
+    }
+
+    /// Seals the object again, in its place, and tells how it is stored then; `None` if it was
+    /// left as it is. Every byte passes through here.
     ///
     /// The new object has the stored encryption context, format, binding, segment length and place
     /// of the envelope of the old one, and what S3 keeps beside it, as with
@@ -65,12 +76,15 @@ impl RotateObject {
     /// # Cancel safety
     ///
     /// As [`PutObject::send`](crate::PutObject::send).
-    pub async fn send(self) -> Result<PutOutput> {
-        let Self { client, name, context, opener, dry_run } = self;
+    pub async fn send(self) -> Result<Option<PutOutput>> {
+        let Self { client, name, context, opener, before, dry_run } = self;
         let options = GetOptions::new();
         let reply = client.head(&name, &options, Some(ChecksumMode::Enabled)).await?;
         let (head, inline) = client.describe(&name, reply, options).await?;
         let (envelope, reply) = (head.envelope(), head.reply());
+        if before.is_some_and(|time| !is_before(reply, time)) {
+            return Ok(None);
+        }
         if envelope.signature().is_some() && !client.cipher.signs() {
             return Err(Error::invalid_input(format!(
                 "{name} is signed, and would not be any more: give a signing key"
@@ -85,7 +99,7 @@ impl RotateObject {
         let etag = reply.e_tag().ok_or_else(|| name.lied("no ETag"))?;
         if dry_run {
             let (etag, version_id) = (reply.e_tag.clone(), reply.version_id.clone());
-            return Ok(PutOutput { etag, version_id, sealed_len: head.sealed_len() });
+            return Ok(Some(PutOutput { etag, version_id, sealed_len: head.sealed_len() }));
         }
         let mut cipher = client.cipher.clone().format(envelope.format());
         if let Some(header) = head.header() {
@@ -107,6 +121,6 @@ impl RotateObject {
         };
         let client = S3EncryptionClient { cipher, ..client }.placement(placement);
         let put = client.put_object(name.bucket, name.key, object.into_stream(), &context);
-        put.options(options).send().await
+        put.options(options).send().await.map(Some)
     }
 }

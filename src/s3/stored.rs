@@ -1,6 +1,7 @@
 //! What S3 keeps of an object besides its bytes, to be given to the object that takes its place.
 
 use std::collections::HashMap;
+use std::time::SystemTime;
 
 use aws_sdk_s3::error::ProvideErrorMetadata as _;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
@@ -50,6 +51,11 @@ pub(super) fn properties(name: &Name, head: &HeadObjectOutput) -> Result<PutOpti
         website_redirect_location: head.website_redirect_location().map(str::to_owned),
         ..copied(name, head)?
     })
+}
+
+/// Whether the object was last modified before `time`.
+pub(super) fn is_before(head: &HeadObjectOutput, time: SystemTime) -> bool {
+    head.last_modified().is_some_and(|modified| *modified < DateTime::from(time))
 }
 
 /// What S3 copies with an object.

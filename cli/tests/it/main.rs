@@ -22,6 +22,8 @@ mod outputs;
 mod passphrases;
 mod ranges;
 mod regions;
+mod rewrap;
+mod rotate;
 mod s3;
 mod several_keys;
 mod signals;

@@ -38,7 +38,10 @@ impl KmsKeyring {
                 Some((key, arn)) => (key, Some(arn)),
                 None => {
                     let configured = format!("{} {own}", keyring::kms::PROVIDER);
-                    return Err(keyring::no_matching_key(&configured, &[wrapped.clone()]));
+                    return Err(keyring::no_matching_key(
+                        &configured,
+                        std::slice::from_ref(wrapped),
+                    ));
                 }
             },
             None => (own, None),
