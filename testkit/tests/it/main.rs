@@ -5,6 +5,7 @@
 
 mod faults;
 mod kms;
+mod kms_keys;
 mod kms_signing;
 mod multipart;
 mod record;
