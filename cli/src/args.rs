@@ -18,6 +18,7 @@ use crate::commands::cp::CpArgs;
 use crate::commands::inspect::InspectArgs;
 use crate::commands::keygen::KeygenArgs;
 use crate::commands::open::OpenArgs;
+use crate::commands::policy::PolicyArgs;
 use crate::commands::seal::SealArgs;
 use crate::exit::Failure;
 use crate::keys::KeySpec;
@@ -52,6 +53,7 @@ pub(crate) enum Command {
     Cat(CatArgs),
     Inspect(InspectArgs),
     Keygen(KeygenArgs),
+    Policy(PolicyArgs),
 }
 
 #[derive(Args, Clone, Copy, Debug)]

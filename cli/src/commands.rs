@@ -5,6 +5,7 @@ pub(crate) mod cp;
 pub(crate) mod inspect;
 pub(crate) mod keygen;
 pub(crate) mod open;
+pub(crate) mod policy;
 pub(crate) mod seal;
 
 use crate::args::Cli;
@@ -21,5 +22,6 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Cat(args) => cat::run(args, verbosity).await,
         Command::Inspect(args) => inspect::run(args, verbosity).await,
         Command::Keygen(args) => keygen::run(args, verbosity),
+        Command::Policy(args) => policy::run(args),
     }
 }

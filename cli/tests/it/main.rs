@@ -19,6 +19,7 @@ mod hygiene;
 mod keys;
 mod outputs;
 mod passphrases;
+mod policy;
 mod ranges;
 mod regions;
 mod s3;

@@ -5,7 +5,23 @@ use crate::support::User;
 #[test]
 fn help_fits_80_columns_and_has_examples_and_codes() {
     let user = User::new();
-    for command in ["", "seal ", "open ", "cp ", "cat ", "inspect ", "keygen "] {
+    for command in [
+        "",
+        "seal ",
+        "open ",
+        "cp ",
+        "cat ",
+        "inspect ",
+        "keygen ",
+        "policy ",
+        "policy bucket ",
+        "policy bucket-encryption ",
+        "policy lifecycle ",
+        "policy key ",
+        "policy iam-writer ",
+        "policy iam-reader ",
+        "policy iam-rewrapper ",
+    ] {
         let help = user.run(&format!("{command}--help")).succeeds().stdout;
         let help = String::from_utf8(help).unwrap();
         for line in help.lines() {
