@@ -7,8 +7,10 @@
 mod download;
 mod files;
 mod rules;
+mod settings;
 mod sink;
 mod uploads;
+mod versions;
 
 use std::fs;
 use std::io;
@@ -32,6 +34,7 @@ pub(crate) use files::Files;
 pub use files::OpenUpload;
 use files::STAGING;
 use files::md5_of_file;
+pub(crate) use settings::Settings;
 use uploads::Uploads;
 
 /// The S3 of one [`LocalAws`](crate::LocalAws).
@@ -328,6 +331,7 @@ impl S3 for Store {
         open.retain(|upload| upload.bucket == bucket && upload.key.starts_with(&start));
         open.sort_by(|a, b| (&a.key, &a.upload_id).cmp(&(&b.key, &b.upload_id)));
         let listed = open.into_iter().map(|upload| MultipartUpload {
+            initiated: self.files.upload_began(&upload).map(Into::into),
             key: Some(upload.key),
             upload_id: Some(upload.upload_id),
             ..Default::default()
@@ -339,6 +343,16 @@ impl S3 for Store {
             uploads: Some(listed.collect()),
             ..Default::default()
         }))
+    }
+
+    async fn list_object_versions(
+        &self,
+        req: S3Request<ListObjectVersionsInput>,
+    ) -> S3Result<S3Response<ListObjectVersionsOutput>> {
+        // Not implemented in `s3s-fs`.
+        self.need_bucket(&req.input.bucket)?;
+        let listed = self.list_objects_v2(req.map_input(versions::list_of)).await?;
+        Ok(listed.map_output(versions::versions_of))
     }
 
     async fn list_objects(

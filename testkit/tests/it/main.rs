@@ -10,5 +10,6 @@ mod kms_signing;
 mod multipart;
 mod record;
 mod s3;
+mod settings;
 mod tls;
 mod transport;

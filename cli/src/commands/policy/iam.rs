@@ -262,7 +262,7 @@ Examples:
       --query KeyMetadata.Arn --output text)
   waxseal policy iam-writer --bucket example-reports --prefix daily/ \\
       --key $key --context tenant=acme > p.json
-  aws iam put-role-policy --role-name writer --policy-name waxseal-writer \\
+  aws iam put-role-policy --role-name writer --policy-name write \\
       --policy-document file://p.json";
 
 const READER_EXAMPLES: &str = "\
@@ -270,7 +270,7 @@ Examples:
   key=$(aws kms describe-key --key-id alias/example-reports \\
       --query KeyMetadata.Arn --output text)
   waxseal policy iam-reader --bucket example-reports --key $key > p.json
-  aws iam put-role-policy --role-name reader --policy-name waxseal-reader \\
+  aws iam put-role-policy --role-name reader --policy-name read \\
       --policy-document file://p.json";
 
 /// On two lines, to fit 80 columns.
@@ -283,5 +283,5 @@ Examples:
   waxseal policy iam-rewrapper --bucket example-reports \\
       --from-key $keys/1234abcd-12ab-34cd-56ef-1234567890ab \\
       --to-key $keys/0987dcba-09fe-87dc-65ba-ab0987654321 > p.json
-  aws iam put-role-policy --role-name rewrapper --policy-name waxseal-rewrapper \\
+  aws iam put-role-policy --role-name rewrapper --policy-name rewrap \\
       --policy-document file://p.json";
