@@ -109,6 +109,23 @@ impl Failure {
         Self { code, ..self }
     }
 
+    /// What went wrong and why, on one line, for a report of several.
+    pub(crate) fn reason(&self) -> String {
+        let mut text = self.what.clone();
+        let mut cause = self.source.as_deref().map(|source| source as &dyn StdError);
+        while let Some(error) = cause {
+            let level = error.to_string();
+            if level == SERVICE_ERROR || level.starts_with(UNMODELED_ERROR) {
+                break; // the level above has said it, with the request id
+            }
+            if !BOILERPLATE.contains(&level.as_str()) && !text.contains(&level) {
+                text.extend([": ", &level]);
+            }
+            cause = error.source();
+        }
+        text
+    }
+
     /// Prints to standard error and gives the exit code.
     pub(crate) fn report(&self) -> ExitCode {
         if self.code != Code::Signal(SIGPIPE) {
@@ -121,19 +138,7 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = format!("waxseal: {}", self.what);
-        let mut cause = self.source.as_deref().map(|source| source as &dyn StdError);
-        while let Some(error) = cause {
-            let level = error.to_string();
-            if level == SERVICE_ERROR || level.starts_with(UNMODELED_ERROR) {
-                break; // the level above has said it, with the request id
-            }
-            if !BOILERPLATE.contains(&level.as_str()) && !text.contains(&level) {
-                text.extend([": ", &level]);
-            }
-            cause = error.source();
-        }
-        writeln!(f, "{text}")?;
+        writeln!(f, "waxseal: {}", self.reason())?;
         match &self.remedy {
             Some(remedy) => writeln!(f, "  remedy: {remedy}"),
             None => Ok(()),

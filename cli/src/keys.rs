@@ -1,6 +1,7 @@
 //! Wrapping keys: from `--key` to a keyring.
 
 mod file;
+mod names;
 mod pem;
 
 use std::collections::HashMap;
@@ -31,6 +32,7 @@ pub(crate) use file::key_file;
 pub(crate) use file::load;
 pub(crate) use file::made;
 pub(crate) use file::make_folder;
+pub(crate) use names::KeyNames;
 
 use crate::args::KeyArgs;
 use crate::aws::Aws;

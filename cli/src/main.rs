@@ -1,12 +1,13 @@
 //! The `waxseal` command: seals and opens files and S3 objects.
 //!
 //! Each subcommand reads its arguments, opens its ends and makes one call of the library. Read in
-//! this order: `args`, `commands`, `objects`, `keys`, `signing`, `aws`, `input`, `output`, `report`,
-//! `exit`, `signals`, `hygiene`.
+//! this order: `args`, `commands`, `objects`, `dependents`, `keys`, `signing`, `aws`, `input`,
+//! `output`, `report`, `exit`, `signals`, `hygiene`.
 
 mod args;
 mod aws;
 mod commands;
+mod dependents;
 mod exit;
 mod hygiene;
 mod input;

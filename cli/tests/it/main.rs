@@ -16,6 +16,7 @@ mod aws_errors;
 mod files;
 #[cfg(target_os = "linux")]
 mod hygiene;
+mod inspect_keys;
 mod keys;
 mod outputs;
 mod passphrases;
