@@ -15,6 +15,7 @@ use waxseal::ReadPolicy;
 
 use crate::commands::cat::CatArgs;
 use crate::commands::cp::CpArgs;
+use crate::commands::doctor::DoctorArgs;
 use crate::commands::inspect::InspectArgs;
 use crate::commands::keygen::KeygenArgs;
 use crate::commands::open::OpenArgs;
@@ -54,6 +55,7 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     Keygen(KeygenArgs),
     Policy(PolicyArgs),
+    Doctor(DoctorArgs),
 }
 
 #[derive(Args, Clone, Copy, Debug)]
@@ -169,20 +171,7 @@ pub(crate) struct AwsArgs {
 impl KeyArgs {
     /// The pairs given, each key once.
     pub(crate) fn context(&self) -> Result<EncryptionContext, Failure> {
-        let mut context = EncryptionContext::new();
-        for (i, pair) in self.context.iter().enumerate() {
-            // Without `=` it may be a value: only its place is said.
-            let (key, value) =
-                pair.split_once('=').filter(|(key, _)| !key.is_empty()).ok_or_else(|| {
-                    let what = format!("--context number {} is not KEY=VALUE", i + 1);
-                    Failure::usage(what).remedy("write it like --context tenant=acme")
-                })?;
-            if context.insert(key, value).is_some() {
-                return Err(Failure::usage(format!("--context gives {key:?} twice"))
-                    .remedy("give each context key once"));
-            }
-        }
-        Ok(context)
+        context(&self.context)
     }
 
     /// A cipher of `keyring` that writes and reads with this binding.
@@ -255,6 +244,24 @@ impl FromStr for ByteRange {
         }
         Ok(Self::From(start, end))
     }
+}
+
+/// The pairs of `--context`, each key once.
+pub(crate) fn context(pairs: &[String]) -> Result<EncryptionContext, Failure> {
+    let mut context = EncryptionContext::new();
+    for (i, pair) in pairs.iter().enumerate() {
+        // Without `=` it may be a value: only its place is said.
+        let (key, value) =
+            pair.split_once('=').filter(|(key, _)| !key.is_empty()).ok_or_else(|| {
+                let what = format!("--context number {} is not KEY=VALUE", i + 1);
+                Failure::usage(what).remedy("write it like --context tenant=acme")
+            })?;
+        if context.insert(key, value).is_some() {
+            return Err(Failure::usage(format!("--context gives {key:?} twice"))
+                .remedy("give each context key once"));
+        }
+    }
+    Ok(context)
 }
 
 /// Reads a [`Place`].

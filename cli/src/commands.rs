@@ -2,6 +2,7 @@
 
 pub(crate) mod cat;
 pub(crate) mod cp;
+pub(crate) mod doctor;
 pub(crate) mod inspect;
 pub(crate) mod keygen;
 pub(crate) mod open;
@@ -23,5 +24,6 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Inspect(args) => inspect::run(args, verbosity).await,
         Command::Keygen(args) => keygen::run(args, verbosity),
         Command::Policy(args) => policy::run(args),
+        Command::Doctor(args) => doctor::run(args).await,
     }
 }

@@ -151,14 +151,22 @@ impl Keys {
     ///
     /// `Code::Key` if a key file cannot be used or AWS is not configured.
     pub(crate) async fn new(args: &KeyArgs, aws: &Aws) -> Result<Self, Failure> {
-        let passphrase = args.passphrase.read()?;
+        Self::of(&args.key, &args.passphrase.read()?, aws).await
+    }
+
+    /// The same of `specs`, of which there is one at least.
+    pub(crate) async fn of(
+        specs: &[KeySpec],
+        passphrase: &Passphrase,
+        aws: &Aws,
+    ) -> Result<Self, Failure> {
         let mut keyrings = Keyrings::default();
-        for (i, spec) in args.key.iter().enumerate() {
-            if args.key[..i].contains(spec) {
+        for (i, spec) in specs.iter().enumerate() {
+            if specs[..i].contains(spec) {
                 return Err(Failure::usage(format!("--key number {} was given before", i + 1))
                     .remedy("give each key once"));
             }
-            spec.add_to(&mut keyrings, &passphrase, aws).await?;
+            spec.add_to(&mut keyrings, passphrase, aws).await?;
         }
         let mut keyrings = keyrings.all.into_iter();
         let first = keyrings.next().expect("there is a default");
@@ -166,7 +174,7 @@ impl Keys {
             0 => first,
             _ => Arc::new(keyrings.fold(MultiKeyring::new(first), MultiKeyring::and)),
         };
-        let providers = args.key.iter().map(KeySpec::provider).collect();
+        let providers = specs.iter().map(KeySpec::provider).collect();
         Ok(Self { keyring, providers, remedy: Arc::default() })
     }
 

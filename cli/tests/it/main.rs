@@ -13,6 +13,7 @@ mod derived_keys;
 mod reference;
 
 mod aws_errors;
+mod doctor;
 mod files;
 #[cfg(target_os = "linux")]
 mod hygiene;

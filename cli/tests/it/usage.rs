@@ -14,6 +14,7 @@ fn help_fits_80_columns_and_has_examples_and_codes() {
         "inspect ",
         "keygen ",
         "policy ",
+        "doctor ",
         "policy bucket ",
         "policy bucket-encryption ",
         "policy lifecycle ",
