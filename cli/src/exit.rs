@@ -225,6 +225,7 @@ const REMEDIES: &[(&str, &str)] = &[
     ("NoSuchBucket", "check the bucket's name, --region and --endpoint-url"),
     ("NoSuchKey", "check the object's key: `aws s3 ls` lists them"),
     ("AccessDenied:", "let this caller in by IAM or bucket policy"),
+    ("AccessDenied (", "let this caller in by IAM or bucket policy"),
     ("no connection", "check --endpoint-url, --region and the network"),
     ("no answer in time", "check --endpoint-url, --region and the network"),
     ("HeadObject of", "check bucket, key and permissions: `aws s3 ls` lists the keys"),

@@ -176,10 +176,6 @@ impl DoctorArgs {
         }
         Ok(())
     }
-
-    fn fixes(&self, name: &str) -> Option<Fix> {
-        self.fix.iter().copied().find(|fix| fix.name() == name)
-    }
 }
 
 impl Report<'_> {

@@ -111,14 +111,14 @@ impl Ward {
     }
 }
 
-fn findings(ran: &Ran) -> Vec<Value> {
+pub(crate) fn findings(ran: &Ran) -> Vec<Value> {
     let report: Value = serde_json::from_slice(&ran.stdout).unwrap_or_else(|_| panic!("{ran:?}"));
     report["findings"].as_array().unwrap().clone()
 }
 
 /// Runs a remedy as somebody does who pastes it.
 #[track_caller]
-fn shell(user: &User, line: &str) {
+pub(crate) fn shell(user: &User, line: &str) -> Ran {
     let like = user.command([""; 0]);
     let given = like.get_envs().filter_map(|(name, value)| Some((name, value?)));
     let bin = std::path::Path::new(env!("CARGO_BIN_EXE_waxseal")).parent().unwrap();
@@ -127,6 +127,7 @@ fn shell(user: &User, line: &str) {
     sh.args(["-ec", line]).env_clear().envs(given).env("PATH", path);
     let ran: Ran = sh.current_dir(user.path("")).stdin(Stdio::null()).output().unwrap().into();
     assert_eq!(ran.code, Some(0), "{line}: {ran:?}");
+    ran
 }
 
 pub(crate) fn has_aws_cli() -> bool {
@@ -404,6 +405,12 @@ fn what_is_refused_is_said_to_be_not_checked() {
     ward.aws.services.fail("GetBucketPolicy", 1, Fault::s3_error(501, "NotImplemented"));
     let bad = ward.bad(&ward.line());
     assert!(bad["bucket-policy"]["found"].as_str().unwrap().contains("no such setting"));
+    // What cannot be read is not overwritten.
+    ward.aws.services.reset_calls();
+    ward.aws.services.fail("GetBucketPolicy", 1, Fault::s3_error(403, "AccessDenied"));
+    let bad = ward.bad(&format!("{} --fix bucket-policy", ward.line()));
+    assert_eq!(bad["bucket-policy"]["level"], "problem");
+    assert_eq!(ward.aws.services.count("PutBucketPolicy"), 0);
     // A fix that is refused is a problem.
     ward.s3(async |s3| settings::set_versioning(&s3, BucketVersioningStatus::Suspended).await);
     ward.aws.services.fail("PutBucketVersioning", 1, Fault::s3_error(403, "AccessDenied"));

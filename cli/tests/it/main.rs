@@ -13,12 +13,14 @@ mod derived_keys;
 mod reference;
 
 mod aws_errors;
+mod ceph;
 mod doctor;
 mod files;
 #[cfg(target_os = "linux")]
 mod hygiene;
 mod inspect_keys;
 mod keys;
+mod moto;
 mod outputs;
 mod passphrases;
 mod policy;

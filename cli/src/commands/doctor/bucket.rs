@@ -96,11 +96,7 @@ impl Bucket<'_> {
     async fn put_right(&self, fix: Fix, before: Finding, checked: &mut Checked) -> Finding {
         match fix::apply(self, fix).await {
             Ok(()) => Finding { fixed: Some(before.found), ..self.checked(fix, checked).await },
-            Err(text) => Finding {
-                level: Level::Problem,
-                found: format!("{}; it could not be put right: {text}", before.found),
-                ..before
-            },
+            Err(text) => before.not_put_right(&text),
         }
     }
 
@@ -317,7 +313,8 @@ where
 {
     let found = match error.raw_response().map(|answer| answer.status().as_u16()) {
         Some(403) => format!("refused: needs {permission}"),
-        Some(404 | 405 | 501) => "this server has no such setting".to_owned(),
+        // Some answer with another document, such as a listing of objects.
+        Some(200 | 404 | 405 | 501) => "this server has no such setting".to_owned(),
         _ => said("the setting", error),
     };
     Finding::new(name, Level::NotChecked, found)

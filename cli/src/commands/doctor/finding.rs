@@ -65,6 +65,12 @@ impl Finding {
         self
     }
 
+    /// `--fix` was asked for, and failed.
+    pub(super) fn not_put_right(self, why: &str) -> Self {
+        let found = format!("{}; it could not be put right: {why}", self.found);
+        Self { level: Level::Problem, found, ..self }
+    }
+
     pub(super) fn is_bad(&self) -> bool {
         matches!(self.level, Level::Warning | Level::Problem)
     }

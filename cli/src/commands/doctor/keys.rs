@@ -157,7 +157,7 @@ impl Key<'_> {
     fn usage(&self, metadata: &KeyMetadata) -> Finding {
         let name = "key-usage";
         let spec = metadata.key_spec().map_or("unknown", Spec::as_str);
-        let encrypts = metadata.key_usage() == Some(&KeyUsageType::EncryptDecrypt);
+        let encrypts = metadata.key_usage().is_none_or(|u| *u == KeyUsageType::EncryptDecrypt);
         let is_rsa = spec.starts_with("RSA_");
         let problem = |found: String| {
             Finding::new(name, Level::Problem, found).because("every call with it fails")
@@ -202,17 +202,17 @@ impl Key<'_> {
 
     async fn rotation(&self, arn: &str) -> Finding {
         let before = self.rotation_now(arn).await;
-        let asked = before.is_bad() && self.args.fixes(before.name).is_some();
-        if !asked {
-            return before;
+        let asked = self.args.fix.contains(&Fix::KeyRotation);
+        match before.level {
+            Level::Warning if asked => {}
+            Level::NotChecked if asked => return before.not_put_right("it cannot be read first"),
+            _ => return before,
         }
         match self.client.enable_key_rotation().key_id(arn).send().await {
             Ok(_) => Finding { fixed: Some(before.found), ..self.rotation_now(arn).await },
             Err(error) => {
-                let what = "it could not be put right";
-                let why = failed(what, ErrorKind::KeyAccess, "EnableKeyRotation", error).reason();
-                let found = format!("{}; {why}", before.found);
-                Finding { level: Level::Problem, found, ..before }
+                let kind = ErrorKind::KeyAccess;
+                before.not_put_right(&failed("refused", kind, "EnableKeyRotation", error).reason())
             }
         }
     }

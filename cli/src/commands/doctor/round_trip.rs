@@ -174,9 +174,8 @@ fn missing(reason: &str) -> Option<&'static str> {
     if !DENIED.iter().any(|code| reason.contains(code)) {
         return None;
     }
-    let permission = |(call, permission): &(&str, &'static str)| {
-        reason.find(&format!("{call} ")).map(|at| (at, *permission))
-    };
+    let permission =
+        |(call, permission): &(&str, &'static str)| reason.find(call).map(|at| (at, *permission));
     PERMISSIONS.iter().filter_map(permission).min().map(|(_, permission)| permission)
 }
 
