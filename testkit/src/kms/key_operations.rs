@@ -236,7 +236,11 @@ impl Request<'_> {
     }
 
     pub(super) fn key(&self, member: &str) -> Result<&Key, Failure> {
-        self.account.permitted(self.region, self.input.need_text(member)?, self.operation)
+        let name = self.input.need_text(member)?;
+        if name.contains("alias/") && self.operation != "DescribeKey" {
+            return Err(Failure::no_key_id(name)); // an alias is for what uses a key
+        }
+        self.account.permitted(self.region, name, self.operation)
     }
 
     pub(super) fn key_mut(&mut self, member: &str) -> Result<&mut Key, Failure> {

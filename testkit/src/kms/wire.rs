@@ -271,6 +271,10 @@ impl Failure {
         Self::with("NotFoundException", format!("Grant ID {id} not found"))
     }
 
+    pub(super) fn no_key_id(name: &str) -> Self {
+        Self::with("NotFoundException", format!("Invalid keyId {name}"))
+    }
+
     pub(super) fn no_policy(name: &str) -> Self {
         Self::with("NotFoundException", format!("No such policy exists: {name}"))
     }

@@ -169,12 +169,12 @@ async fn re_encrypt_changes_key_and_context() {
 async fn rotation_keeps_old_ciphertexts_readable() {
     for t in both().await {
         let kms = t.kms();
-        t.aws.create_key("alias/demo");
+        let key = t.aws.create_key("alias/demo");
         let mut blobs = vec![];
         for round in 0..3_u8 {
             let sealed = kms.encrypt().key_id("alias/demo").plaintext(Blob::new([round]));
             blobs.push(sealed.send().await.unwrap().ciphertext_blob.unwrap());
-            kms.rotate_key_on_demand().key_id("alias/demo").send().await.unwrap();
+            kms.rotate_key_on_demand().key_id(&key).send().await.unwrap();
         }
         let mut materials = vec![];
         for (round, blob) in blobs.into_iter().enumerate() {
@@ -184,7 +184,7 @@ async fn rotation_keeps_old_ciphertexts_readable() {
         }
         materials.dedup();
         assert_eq!(materials.len(), 3);
-        let status = kms.get_key_rotation_status().key_id("alias/demo").send().await.unwrap();
+        let status = kms.get_key_rotation_status().key_id(key).send().await.unwrap();
         assert!(!status.key_rotation_enabled());
     }
 }

@@ -217,6 +217,22 @@ async fn a_primary_waits_for_the_deletion_of_its_replicas() {
 }
 
 #[tokio::test]
+async fn keys_are_managed_by_id_and_arn_only() {
+    for t in both().await {
+        let kms = t.kms();
+        let key = t.aws.create_key("alias/demo");
+        for name in ["alias/demo", "arn:aws:kms:us-east-1:111122223333:alias/demo"] {
+            assert_eq!(code(kms.disable_key().key_id(name).send().await), "NotFoundException");
+            let status = kms.get_key_rotation_status().key_id(name).send().await;
+            assert_eq!(code(status), "NotFoundException");
+            let gone = kms.schedule_key_deletion().key_id(name).send().await;
+            assert_eq!(code(gone), "NotFoundException");
+        }
+        kms.disable_key().key_id(key).send().await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn an_alias_stays_with_keys_of_its_kind() {
     let t = &both().await[0];
     let kms = t.kms();
