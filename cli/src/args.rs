@@ -19,6 +19,7 @@ use crate::commands::cp::CpArgs;
 use crate::commands::doctor::DoctorArgs;
 use crate::commands::explain::ExplainArgs;
 use crate::commands::inspect::InspectArgs;
+use crate::commands::key::KeyCommand;
 use crate::commands::keygen::KeygenArgs;
 use crate::commands::man::ManArgs;
 use crate::commands::open::OpenArgs;
@@ -26,6 +27,7 @@ use crate::commands::policy::PolicyArgs;
 use crate::commands::rewrap::RewrapArgs;
 use crate::commands::rotate::RotateArgs;
 use crate::commands::seal::SealArgs;
+use crate::commands::secret::SecretArgs;
 use crate::exit::Failure;
 use crate::keys::KeySpec;
 use crate::passphrase::PassphraseArgs;
@@ -59,6 +61,8 @@ pub(crate) enum Command {
     Cat(CatArgs),
     Inspect(InspectArgs),
     Keygen(KeygenArgs),
+    Key(KeyCommand),
+    Secret(SecretArgs),
     Explain(ExplainArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
@@ -174,7 +178,7 @@ pub(crate) struct AwsArgs {
     pub(crate) profile: Option<String>,
     /// AWS Region. A KMS key that is named by its ARN is used in the Region it names.
     ///
-    /// A multi-Region key (mrk-...) is used here even so.
+    /// To seal and to open, a multi-Region key (mrk-...) is used here even so.
     #[arg(long, value_name = "REGION")]
     pub(crate) region: Option<String>,
     /// Base URL of KMS and S3, for other servers than AWS.

@@ -91,8 +91,34 @@ impl Aws {
         let config = self.loaded().await?;
         let of_arn = arn_region(key)
             .filter(|(_, is_multi_region)| !is_multi_region || config.region().is_none());
-        let region = match of_arn {
-            Some((region, _)) => checked(region)?,
+        self.kms_client(config, of_arn.map(|(region, _)| region))
+    }
+
+    /// A client of the Region of exactly this key, replica or not: to manage it, not to use it.
+    ///
+    /// # Errors
+    ///
+    /// As [`kms`](Self::kms).
+    pub(crate) async fn kms_of(&self, key: &str) -> Result<aws_sdk_kms::Client, Failure> {
+        self.kms_client(self.loaded().await?, arn_region(key).map(|(region, _)| region))
+    }
+
+    /// A client of the configured Region, for what is about no key that is there.
+    ///
+    /// # Errors
+    ///
+    /// `Code::Key` if no Region is set.
+    pub(crate) async fn kms_here(&self) -> Result<aws_sdk_kms::Client, Failure> {
+        self.kms_client(self.loaded().await?, None)
+    }
+
+    fn kms_client(
+        &self,
+        config: &SdkConfig,
+        region: Option<&str>,
+    ) -> Result<aws_sdk_kms::Client, Failure> {
+        let region = match region {
+            Some(region) => checked(region)?,
             None => configured_region(config, Code::Key)?,
         };
         let mut config = aws_sdk_kms::config::Builder::from(config)

@@ -6,6 +6,7 @@ pub(crate) mod cp;
 pub(crate) mod doctor;
 pub(crate) mod explain;
 pub(crate) mod inspect;
+pub(crate) mod key;
 pub(crate) mod keygen;
 pub(crate) mod man;
 pub(crate) mod open;
@@ -13,6 +14,7 @@ pub(crate) mod policy;
 pub(crate) mod rewrap;
 pub(crate) mod rotate;
 pub(crate) mod seal;
+pub(crate) mod secret;
 
 use crate::args::Cli;
 use crate::args::Command;
@@ -28,6 +30,8 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Cat(args) => cat::run(args, verbosity).await,
         Command::Inspect(args) => inspect::run(args, verbosity).await,
         Command::Keygen(args) => keygen::run(args, verbosity),
+        Command::Key(args) => key::run(args, verbosity).await,
+        Command::Secret(args) => secret::run(args, verbosity).await,
         Command::Explain(args) => explain::run(args),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),

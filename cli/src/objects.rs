@@ -17,6 +17,7 @@ use crate::args::Verbosity;
 use crate::args::place;
 use crate::aws::Aws;
 use crate::aws::failed;
+use crate::exit::Code;
 use crate::exit::Failure;
 use crate::input::Input;
 use crate::place::Place;
@@ -81,14 +82,6 @@ impl ObjectsArgs {
             [place] if self.manifest.is_none() && !self.recursive => Ok(Some(place)),
             _ => Err(Failure::usage("more than one object").remedy("name one, or give --keys")),
         }
-    }
-
-    /// Buckets in what was named; those in a manifest are not known before it is read.
-    pub(crate) fn buckets(&self) -> impl Iterator<Item = &str> {
-        self.objects.iter().filter_map(|place| match place {
-            Place::S3(name) => Some(name.bucket.as_str()),
-            _ => None,
-        })
     }
 
     /// All of them, listed as they are taken.
@@ -175,6 +168,8 @@ struct Listing {
     name: S3Name,
     is_whole_key: bool,
     versions: Versions,
+    /// Whether anything was listed.
+    is_found: bool,
     read: VecDeque<Item>,
     /// Where the next page begins; `None` after the last.
     next: Option<Marker>,
@@ -190,7 +185,8 @@ struct Marker {
 impl Listing {
     fn new(client: Client, name: S3Name, is_recursive: bool, versions: Versions) -> Self {
         let next = Some(Marker::default());
-        Self { client, name, is_whole_key: !is_recursive, versions, read: VecDeque::new(), next }
+        let (is_whole_key, read) = (!is_recursive, VecDeque::new());
+        Self { client, name, is_whole_key, versions, is_found: false, read, next }
     }
 
     fn into_items(self) -> Items<'static> {
@@ -202,7 +198,14 @@ impl Listing {
 
     async fn next_item(&mut self) -> Result<Option<Item>, Failure> {
         while self.read.is_empty() {
-            let Some(marker) = self.next.take() else { return Ok(None) };
+            let Some(marker) = self.next.take() else {
+                // A mistyped name is not an object without versions.
+                return if self.is_whole_key && !self.is_found {
+                    Err(self.missing())
+                } else {
+                    Ok(None)
+                };
+            };
             match self.versions {
                 Versions::Current => self.objects(marker).await?,
                 Versions::All => self.all_versions(marker).await?,
@@ -254,7 +257,13 @@ impl Listing {
         let name = S3Name { bucket: self.name.bucket.clone(), key: key.to_owned() };
         let size = size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0);
         let listed = Some(Listed { size, modified: modified.copied() });
+        self.is_found = true;
         self.read.push_back(Item { place: Place::S3(name), version_id, listed });
+    }
+
+    fn missing(&self) -> Failure {
+        Failure::new(Code::Store, format!("there is no object {}", self.name))
+            .remedy("check bucket and key: `aws s3 ls` lists the keys")
     }
 
     fn cannot_list<E>(&self, operation: &str, error: aws_sdk_s3::error::SdkError<E>) -> Failure

@@ -51,7 +51,7 @@ impl Passphrase {
     pub(crate) fn of(&self, path: &Path) -> Result<Zeroizing<String>, Failure> {
         match &self.0 {
             Some(passphrase) => Ok(passphrase.clone()),
-            None => ask(&format!("passphrase of {}: ", path.display())),
+            None => ask(&format!("passphrase of {}: ", path.display()), GIVE_IT),
         }
     }
 
@@ -64,11 +64,11 @@ impl Passphrase {
         if let Some(passphrase) = &self.0 {
             return Ok(passphrase.clone());
         }
-        let chosen = ask("new passphrase: ")?;
+        let chosen = ask("new passphrase: ", GIVE_IT)?;
         if chosen.is_empty() {
             return Err(Failure::new(Code::Key, "the passphrase is empty").remedy(CHOOSE));
         }
-        if *ask("the same again: ")? != *chosen {
+        if *ask("the same again: ", GIVE_IT)? != *chosen {
             return Err(Failure::new(Code::Key, "the two passphrases differ").remedy("try again"));
         }
         Ok(chosen)
@@ -82,15 +82,20 @@ impl fmt::Debug for Passphrase {
     }
 }
 
-fn ask(prompt: &str) -> Result<Zeroizing<String>, Failure> {
+/// What is typed on the terminal, which shows none of it.
+///
+/// # Errors
+///
+/// `Code::Key`, with `remedy`, if there is no terminal.
+pub(crate) fn ask(prompt: &str, remedy: &'static str) -> Result<Zeroizing<String>, Failure> {
     match rpassword::prompt_password(format!("waxseal: {prompt}")) {
         Ok(passphrase) => Ok(Zeroizing::new(passphrase)),
         Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {
             Err(Failure::new(Code::Signal(SIGINT), "interrupted"))
         }
-        Err(error) => Err(Failure::new(Code::Key, "cannot ask for the passphrase")
-            .because(error)
-            .remedy("give it with --passphrase-file PATH")),
+        Err(error) => {
+            Err(Failure::new(Code::Key, "cannot ask on the terminal").because(error).remedy(remedy))
+        }
     }
 }
 
@@ -113,6 +118,7 @@ fn first_line(path: &Path) -> Result<Zeroizing<String>, Failure> {
     Ok(Zeroizing::new(line.to_owned()))
 }
 
+const GIVE_IT: &str = "give the passphrase with --passphrase-file PATH";
 const CHOOSE: &str = "choose several random words, as UTF-8 text";
 const MAX_LEN: usize = 4096;
 const SIGINT: u8 = 2;

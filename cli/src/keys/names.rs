@@ -31,6 +31,20 @@ impl KeyNames {
         Self { provider: AWS_KMS, ids: vec![arn.into()] }
     }
 
+    /// An RSA key in KMS, by its public key.
+    ///
+    /// # Errors
+    ///
+    /// `Code::Key` if KMS does not give it.
+    pub(crate) async fn of_kms_rsa(
+        kms: aws_sdk_kms::Client,
+        id: impl Into<String>,
+    ) -> Result<Self, Failure> {
+        let keyring = KmsRsaKeyring::connect(kms, id).await;
+        let keyring = keyring.map_err(|e| Failure::library("cannot use the RSA key in KMS", e))?;
+        Ok(Self { provider: RSA, ids: vec![keyring.public_key_id().to_owned()] })
+    }
+
     /// Asks KMS for the key that an id or alias means.
     ///
     /// # Errors
@@ -45,10 +59,7 @@ impl KeyNames {
             KeySpec::AwsKms(id) if names_key(id) => Self::of_kms(id),
             KeySpec::AwsKms(id) => Self::of_kms(described(id, aws).await?),
             KeySpec::AwsKmsRsa(id) => {
-                let keyring = KmsRsaKeyring::connect(aws.kms(id).await?, id.clone()).await;
-                let keyring =
-                    keyring.map_err(|e| Failure::library("cannot use the RSA key in KMS", e))?;
-                Self { provider: RSA, ids: vec![keyring.public_key_id().to_owned()] }
+                return Self::of_kms_rsa(aws.kms(id).await?, id).await;
             }
             KeySpec::Local(path) => {
                 let path = path.clone().map_or_else(default_path, Ok)?;

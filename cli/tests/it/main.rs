@@ -21,6 +21,9 @@ mod files;
 #[cfg(target_os = "linux")]
 mod hygiene;
 mod inspect_keys;
+mod key;
+mod key_deletion;
+mod key_grants;
 mod keys;
 mod moto;
 mod outputs;
@@ -32,6 +35,7 @@ mod regions;
 mod rewrap;
 mod rotate;
 mod s3;
+mod secret;
 mod several_keys;
 mod shells;
 mod signals;

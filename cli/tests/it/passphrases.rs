@@ -101,7 +101,7 @@ fn a_passphrase_file_must_have_one() {
 
 /// Runs a command whose controlling terminal is the test's; types `typed` once it asks.
 #[cfg(target_os = "linux")]
-fn typing(user: &User, line: &str, typed: &[&str]) -> Option<(Ran, String)> {
+pub(crate) fn typing(user: &User, line: &str, typed: &[&str]) -> Option<(Ran, String)> {
     use rustix::termios::LocalModes;
     use rustix::termios::tcgetattr;
 
@@ -194,7 +194,7 @@ fn without_a_terminal_the_option_is_named() {
         }
         output => {
             let ran = Ran::from(output.unwrap());
-            ran.fails(4, &["cannot ask for the passphrase", "--passphrase-file PATH"]);
+            ran.fails(4, &["cannot ask on the terminal", "--passphrase-file PATH"]);
         }
     }
 }

@@ -208,6 +208,23 @@ impl Aws {
     }
 }
 
+/// Someone whose environment leads to the moto of `WAXSEAL_MOTO`; `None`, and said to be, if there is
+/// none.
+pub(crate) fn user_of_moto(test: &str) -> Option<User> {
+    let Ok(endpoint) = std::env::var("WAXSEAL_MOTO") else {
+        assert!(std::env::var_os("CI").is_none(), "CI must set WAXSEAL_MOTO");
+        not_tested(&format!("`{test}` against moto: WAXSEAL_MOTO is not set"));
+        return None;
+    };
+    let mut user = User::new();
+    user.set("AWS_ENDPOINT_URL", endpoint);
+    user.set("AWS_ACCESS_KEY_ID", "test");
+    user.set("AWS_SECRET_ACCESS_KEY", "test");
+    user.set("AWS_REGION", "us-east-1");
+    user.set("AWS_MAX_ATTEMPTS", "1");
+    Some(user)
+}
+
 /// Waits until `reached`, which must happen soon.
 #[track_caller]
 pub(crate) fn wait_until(what: &str, mut reached: impl FnMut() -> bool) {
@@ -242,10 +259,18 @@ pub(crate) fn set_mode(path: impl AsRef<Path>, mode: u32) {
 
 /// All that `--help` lists.
 pub(crate) fn subcommands() -> BTreeSet<String> {
-    let help = String::from_utf8(User::new().run("--help").succeeds().stdout).unwrap();
-    let (_, commands) = help.split_once("Commands:\n").unwrap();
-    let names = commands.lines().map_while(|line| line.split_whitespace().next());
-    names.filter(|name| *name != "help").map(str::to_owned).collect()
+    subcommands_of("")
+}
+
+/// The names of the commands below `command`, which ends with a space unless it is empty.
+pub(crate) fn subcommands_of(command: &str) -> BTreeSet<String> {
+    let help = User::new().run(&format!("{command}--help")).succeeds().stdout;
+    let help = String::from_utf8(help).unwrap();
+    let Some((_, commands)) = help.split_once("\nCommands:\n") else { return BTreeSet::new() };
+    // The rest of a long description stands further to the right.
+    let lines = commands.lines().take_while(|line| !line.is_empty());
+    let names = lines.filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+    names.filter(|name| !matches!(*name, "" | "help")).map(str::to_owned).collect()
 }
 
 /// Says on standard error, past the harness's capture, that something was not tested.

@@ -1,13 +1,15 @@
 //! Help and command lines that can never work.
 
 use crate::support::User;
-use crate::support::subcommands;
+use crate::support::subcommands_of;
 
 #[test]
 fn help_fits_80_columns_and_has_examples_and_codes() {
     let user = User::new();
-    let commands = subcommands().into_iter().map(|name| name + " ");
-    for command in commands.chain([String::new()]) {
+    let mut commands = vec![String::new()];
+    while let Some(command) = commands.pop() {
+        let below = subcommands_of(&command).into_iter();
+        commands.extend(below.map(|name| format!("{command}{name} ")));
         let help = user.run(&format!("{command}--help")).succeeds().stdout;
         let help = String::from_utf8(help).unwrap();
         for line in help.lines() {
