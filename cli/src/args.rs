@@ -21,6 +21,8 @@ use crate::commands::inspect::InspectArgs;
 use crate::commands::keygen::KeygenArgs;
 use crate::commands::man::ManArgs;
 use crate::commands::open::OpenArgs;
+use crate::commands::rewrap::RewrapArgs;
+use crate::commands::rotate::RotateArgs;
 use crate::commands::seal::SealArgs;
 use crate::exit::Failure;
 use crate::keys::KeySpec;
@@ -58,6 +60,8 @@ pub(crate) enum Command {
     Explain(ExplainArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
+    Rewrap(RewrapArgs),
+    Rotate(RotateArgs),
 }
 
 #[derive(Args, Clone, Copy, Debug)]
@@ -92,6 +96,14 @@ pub(crate) struct KeyArgs {
     pub(crate) key: Vec<KeySpec>,
     #[command(flatten)]
     pub(crate) passphrase: PassphraseArgs,
+    #[command(flatten)]
+    pub(crate) bound: BoundArgs,
+}
+
+/// What an object is bound to.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Key options")]
+pub(crate) struct BoundArgs {
     /// A pair of the encryption context; repeat it for more.
     ///
     /// Public and authenticated; KMS policies and CloudTrail see it, so no secrets
@@ -173,6 +185,26 @@ pub(crate) struct AwsArgs {
 impl KeyArgs {
     /// The pairs given, each key once.
     pub(crate) fn context(&self) -> Result<EncryptionContext, Failure> {
+        self.bound.context()
+    }
+
+    /// A cipher of `keyring` that writes and reads with this binding.
+    pub(crate) fn cipher(&self, keyring: impl waxseal::Keyring + 'static) -> EnvelopeCipher {
+        self.bound.cipher(keyring)
+    }
+
+    pub(crate) fn has_binding(&self) -> bool {
+        self.bound.binding != Binding::None
+    }
+
+    pub(crate) fn has_context(&self) -> bool {
+        !self.bound.context.is_empty()
+    }
+}
+
+impl BoundArgs {
+    /// The pairs given, each key once.
+    pub(crate) fn context(&self) -> Result<EncryptionContext, Failure> {
         let mut context = EncryptionContext::new();
         for (i, pair) in self.context.iter().enumerate() {
             // Without `=` it may be a value: only its place is said.
@@ -192,14 +224,6 @@ impl KeyArgs {
     /// A cipher of `keyring` that writes and reads with this binding.
     pub(crate) fn cipher(&self, keyring: impl waxseal::Keyring + 'static) -> EnvelopeCipher {
         EnvelopeCipher::new(keyring).binding(self.binding.clone())
-    }
-
-    pub(crate) fn has_binding(&self) -> bool {
-        self.binding != Binding::None
-    }
-
-    pub(crate) fn has_context(&self) -> bool {
-        !self.context.is_empty()
     }
 }
 

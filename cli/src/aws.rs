@@ -31,7 +31,6 @@ use aws_smithy_http_client::tls;
 use aws_types::service_config::ServiceConfigKey;
 use tokio::sync::OnceCell;
 
-#[allow(unused_imports)] // as in main.rs
 pub(crate) use failed::failed;
 
 use crate::args::AwsArgs;

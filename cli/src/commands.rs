@@ -8,6 +8,8 @@ pub(crate) mod inspect;
 pub(crate) mod keygen;
 pub(crate) mod man;
 pub(crate) mod open;
+pub(crate) mod rewrap;
+pub(crate) mod rotate;
 pub(crate) mod seal;
 
 use crate::args::Cli;
@@ -27,5 +29,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Explain(args) => explain::run(args),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
+        Command::Rewrap(args) => rewrap::run(args, verbosity).await,
+        Command::Rotate(args) => rotate::run(args, verbosity).await,
     }
 }

@@ -352,11 +352,6 @@ const KNOWN: &[Known] = &[
     known(NO_PAGE, "choose another name", &[Says("is reserved")]),
     known(
         NO_PAGE,
-        "copy it through here: `waxseal cp FROM - | waxseal cp - TO`",
-        &[Says("5 GiB that S3 copies")],
-    ),
-    known(
-        NO_PAGE,
         "use --placement inline, or fewer --context and --metadata pairs",
         &[Says("Placement::Inline")],
     ),
@@ -376,6 +371,28 @@ const KNOWN: &[Known] = &[
         &[Says("one-shot layout stores")],
     ),
     known(NO_PAGE, "give fewer --key", &[Says("at most 16 wrapped keys")]),
+    known(
+        NO_PAGE,
+        "name the key it is under as --from-key",
+        &[Says("which none of the old keys is")],
+    ),
+    known(NO_PAGE, "give --sign, and --signed-by to verify it", &[Says("would not be any more")]),
+    known(
+        "object-archived",
+        "restore it, and copy it to another storage class",
+        &[Says("is archived:")],
+    ),
+    known(
+        NO_PAGE,
+        "give it another encryption by S3 first: `aws s3 cp --sse-c-copy-source`",
+        &[Says("under an SSE-C key")],
+    ),
+    known(NO_PAGE, "get it and put it with metadata in ASCII", &[Says("which would be lost")]),
+    known(
+        NO_PAGE,
+        "mend the header: `aws s3 cp --expires`",
+        &[Says("Expires header that is no date")],
+    ),
     known(
         NO_PAGE,
         "leave out --binding and --placement inline",

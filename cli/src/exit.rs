@@ -114,9 +114,30 @@ impl Failure {
         }
     }
 
+    pub(crate) fn code(&self) -> Code {
+        self.code
+    }
+
     /// The same with another code.
     pub(crate) fn with_code(self, code: Code) -> Self {
         Self { code, ..self }
+    }
+
+    /// What went wrong and why, on one line, for a report of several.
+    pub(crate) fn reason(&self) -> String {
+        let mut text = self.what.clone();
+        let mut cause = self.source.as_deref().map(|source| source as &dyn StdError);
+        while let Some(error) = cause {
+            let level = error.to_string();
+            if level == SERVICE_ERROR || level.starts_with(UNMODELED_ERROR) {
+                break; // the level above has said it, with the request id
+            }
+            if !BOILERPLATE.contains(&level.as_str()) && !text.contains(&level) {
+                text.extend([": ", &level]);
+            }
+            cause = error.source();
+        }
+        text
     }
 
     /// Prints to standard error and gives the exit code.
@@ -132,19 +153,7 @@ impl Failure {
 /// With its colours, which only a terminal is shown.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = self.what.clone();
-        let mut cause = self.source.as_deref().map(|source| source as &dyn StdError);
-        while let Some(error) = cause {
-            let level = error.to_string();
-            if level == SERVICE_ERROR || level.starts_with(UNMODELED_ERROR) {
-                break; // the level above has said it, with the request id
-            }
-            if !BOILERPLATE.contains(&level.as_str()) && !text.contains(&level) {
-                text.extend([": ", &level]);
-            }
-            cause = error.source();
-        }
-        writeln!(f, "{BAD}waxseal:{BAD:#} {text}")?;
+        writeln!(f, "{BAD}waxseal:{BAD:#} {}", self.reason())?;
         if let Some(remedy) = &self.remedy {
             writeln!(f, "  {GOOD}remedy:{GOOD:#} {remedy}")?;
         }

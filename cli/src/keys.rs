@@ -1,7 +1,9 @@
 //! Wrapping keys: from `--key` to a keyring.
 
 mod file;
+mod names;
 mod pem;
+mod rewrap;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -31,6 +33,8 @@ pub(crate) use file::key_file;
 pub(crate) use file::load;
 pub(crate) use file::made;
 pub(crate) use file::make_folder;
+pub(crate) use names::KeyNames;
+pub(crate) use rewrap::rewrap;
 
 use crate::args::KeyArgs;
 use crate::aws::Aws;
@@ -81,7 +85,7 @@ impl KeySpec {
         aws: &Aws,
     ) -> Result<(), Failure> {
         let keyring: Arc<dyn Keyring> = match self {
-            Self::AwsKms(id) => Arc::new(KmsKeyring::new(aws.kms(id).await?, id.clone())),
+            Self::AwsKms(id) => Arc::new(kms(id, aws).await?),
             Self::AwsKmsRsa(id) => {
                 let keyring = KmsRsaKeyring::connect(aws.kms(id).await?, id.clone()).await;
                 Arc::new(keyring.map_err(|e| Failure::library("cannot use the RSA key in KMS", e))?)
@@ -106,6 +110,10 @@ impl KeySpec {
         keyrings.all.push(keyring);
         Ok(())
     }
+}
+
+async fn kms(id: &str, aws: &Aws) -> Result<KmsKeyring, Failure> {
+    Ok(KmsKeyring::new(aws.kms(id).await?, id))
 }
 
 #[derive(Default)]
@@ -149,14 +157,24 @@ impl Keys {
     ///
     /// `Code::Key` if a key file cannot be used or AWS is not configured.
     pub(crate) async fn new(args: &KeyArgs, aws: &Aws) -> Result<Self, Failure> {
-        let passphrase = args.passphrase.read()?;
+        Self::of(&args.key, &args.passphrase.read()?, aws).await
+    }
+
+    /// # Errors
+    ///
+    /// `Code::Key` if a key file cannot be used or AWS is not configured.
+    pub(crate) async fn of(
+        specs: &[KeySpec],
+        passphrase: &Passphrase,
+        aws: &Aws,
+    ) -> Result<Self, Failure> {
         let mut keyrings = Keyrings::default();
-        for (i, spec) in args.key.iter().enumerate() {
-            if args.key[..i].contains(spec) {
+        for (i, spec) in specs.iter().enumerate() {
+            if specs[..i].contains(spec) {
                 return Err(Failure::usage(format!("--key number {} was given before", i + 1))
                     .remedy("give each key once"));
             }
-            spec.add_to(&mut keyrings, &passphrase, aws).await?;
+            spec.add_to(&mut keyrings, passphrase, aws).await?;
         }
         let mut keyrings = keyrings.all.into_iter();
         let first = keyrings.next().expect("there is a default");
@@ -164,7 +182,7 @@ impl Keys {
             0 => first,
             _ => Arc::new(keyrings.fold(MultiKeyring::new(first), MultiKeyring::and)),
         };
-        let providers = args.key.iter().map(KeySpec::provider).collect();
+        let providers = specs.iter().map(KeySpec::provider).collect();
         Ok(Self { keyring, providers, remedy: Arc::default() })
     }
 

@@ -70,6 +70,19 @@ impl ObjectsArgs {
         self.objects.is_empty() && self.manifest.is_none()
     }
 
+    /// The object that was named, for a command that takes no more.
+    ///
+    /// # Errors
+    ///
+    /// `Code::Usage` if more were.
+    pub(crate) fn at_most_one(&self) -> Result<Option<&Place>, Failure> {
+        match &*self.objects {
+            [] if self.manifest.is_none() && !self.recursive => Ok(None),
+            [place] if self.manifest.is_none() && !self.recursive => Ok(Some(place)),
+            _ => Err(Failure::usage("more than one object").remedy("name one, or give --keys")),
+        }
+    }
+
     /// Buckets in what was named; those in a manifest are not known before it is read.
     pub(crate) fn buckets(&self) -> impl Iterator<Item = &str> {
         self.objects.iter().filter_map(|place| match place {
@@ -146,7 +159,8 @@ async fn manifest(
         });
     let names = names.try_filter(|line| std::future::ready(!line.is_empty()));
     let named = names.and_then(async |line| {
-        Place::parse(line.into()).map_err(|e| Failure::usage(format!("in the manifest: {e}")))
+        Place::parse(line.into())
+            .map_err(|e| Failure::usage(format!("in the manifest: {e}")).remedy("mend that line"))
     });
     Ok(named.boxed())
 }

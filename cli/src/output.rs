@@ -73,6 +73,15 @@ impl Output {
         }
     }
 
+    /// Instead of a sealed file.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub(crate) async fn replacing(path: &Path) -> Result<Self, Failure> {
+        Self::path(path, Content::Sealed, true).await
+    }
+
     async fn path(path: &Path, content: Content, sync: bool) -> Result<Self, Failure> {
         let name = path.display().to_string();
         let found = match path.symlink_metadata() {

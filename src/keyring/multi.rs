@@ -16,6 +16,7 @@ use crate::keyring::DataKey;
 use crate::keyring::KeyRequest;
 use crate::keyring::Keyring;
 use crate::keyring::MAX_WRAPPED_KEYS;
+use crate::keyring::Standing;
 use crate::keyring::WrappedKey;
 use crate::secret::SecretKey;
 
@@ -102,6 +103,12 @@ impl Keyring for MultiKeyring {
     ) -> Result<Vec<WrappedKey>> {
         self.check_count()?;
         joined(wrap_under(&self.keyrings, key, request).await?)
+    }
+
+    /// The best that any of them has.
+    async fn standing(&self, wrapped: &WrappedKey) -> Result<Standing> {
+        let all = self.keyrings.iter().map(|keyring| keyring.standing(wrapped));
+        Ok(try_join_all(all).await?.into_iter().max().unwrap_or(Standing::Foreign))
     }
 
     async fn unwrap_data_key(

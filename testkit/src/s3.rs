@@ -6,6 +6,7 @@
 
 mod download;
 mod files;
+mod properties;
 mod rules;
 mod sink;
 mod uploads;
@@ -32,6 +33,7 @@ pub(crate) use files::Files;
 pub use files::OpenUpload;
 use files::STAGING;
 use files::md5_of_file;
+use properties::Properties;
 use uploads::Uploads;
 
 /// The S3 of one [`LocalAws`](crate::LocalAws).
@@ -94,7 +96,9 @@ impl Store {
         // Folders are served, conditions ignored.
         self.need_object(&req.input.bucket, &req.input.key)?;
         let conditions = (req.input.if_match.clone(), req.input.if_none_match.clone());
+        let properties = self.files.properties(&req.input.bucket, &req.input.key);
         let mut reply = self.inner.head_object(req).await?;
+        properties.tell(&mut reply.output);
         rules::check_read(conditions.0, conditions.1, reply.output.e_tag.as_ref())?;
         reply.output.accept_ranges = Some("bytes".to_owned());
         Ok(reply)
@@ -143,7 +147,8 @@ impl S3 for Store {
         if let Some(etag) = self.files.etag(&bucket, &key) {
             self.files.set_etag(&bucket, &key, &etag);
         }
-        self.uploads.forget(&upload_id);
+        let properties = self.uploads.forget(&upload_id);
+        self.files.set_properties(&bucket, &key, &properties);
         Ok(reply)
     }
 
@@ -168,6 +173,9 @@ impl S3 for Store {
         // Conditions on the destination; `s3s` does not know of them.
         let (bucket, key) = (req.input.bucket.clone(), req.input.key.clone());
         self.check_write(&req.headers, &bucket, &key)?;
+        // Tags, and how it is to be stored, are ignored.
+        let properties = self.files.properties(from, source);
+        let properties = Properties::of_copy(&req.input, &properties);
         // The copy would be written over a file that is perhaps being read.
         let staged = Some(random_uuid()).filter(|_| !to_itself);
         if let Some(staged) = &staged {
@@ -178,6 +186,7 @@ impl S3 for Store {
         if let Some(staged) = staged {
             self.files.publish(&staged, &bucket, &key).map_err(S3Error::internal_error)?;
         }
+        self.files.set_properties(&bucket, &key, &properties);
         // A copy is not multipart, even of an object that was: its ETag is the MD5.
         if self.files.etag(&bucket, &key).is_some_and(|etag| etag.contains('-')) {
             let path = self.files.object(&bucket, &key);
@@ -210,9 +219,10 @@ impl S3 for Store {
         // The limit of 2 KB is not enforced.
         rules::check_metadata(req.input.metadata.as_ref())?;
         let checksum = req.input.checksum_algorithm.clone();
+        let properties = Properties::of_upload(&req.input);
         let reply = self.inner.create_multipart_upload(req).await?;
         if let Some(upload_id) = &reply.output.upload_id {
-            self.uploads.begin(upload_id, checksum.as_ref());
+            self.uploads.begin(upload_id, checksum.as_ref(), properties);
         }
         Ok(reply)
     }
@@ -292,6 +302,16 @@ impl S3 for Store {
         let body = download::body_of(file, part.clone());
         let is_partial = range.is_some();
         Ok(S3Response::new(rules::get_of(head, body, part, len, is_partial)))
+    }
+
+    async fn get_object_tagging(
+        &self,
+        req: S3Request<GetObjectTaggingInput>,
+    ) -> S3Result<S3Response<GetObjectTaggingOutput>> {
+        // Not implemented in `s3s-fs`.
+        self.need_object(&req.input.bucket, &req.input.key)?;
+        let tag_set = self.files.properties(&req.input.bucket, &req.input.key).tags();
+        Ok(S3Response::new(GetObjectTaggingOutput { tag_set, version_id: None }))
     }
 
     async fn head_bucket(
@@ -400,6 +420,9 @@ impl S3 for Store {
             sink::swallow(&mut req.input.body).await?;
             sink::forget_checksums(&mut req.input);
         }
+        // It knows two storage classes.
+        let properties = Properties::of_put(&req.input);
+        req.input.storage_class = None;
         // Content with a wrong checksum would replace the object all the same.
         let staged = random_uuid();
         STAGING.clone_into(&mut req.input.bucket);
@@ -410,6 +433,7 @@ impl S3 for Store {
         let _guard = self.change.write().await;
         let done = reply.and_then(|reply| {
             self.check_write(&headers, &bucket, &key)?;
+            self.files.set_properties(STAGING, &staged, &properties);
             self.files.publish(&staged, &bucket, &key).map_err(S3Error::internal_error)?;
             Ok(reply)
         });
@@ -459,10 +483,12 @@ impl S3 for Store {
             let current = self.current(bucket, key);
             rules::check_read(req.input.copy_source_if_match.clone(), None, current.as_ref())?;
         }
-        let reply = self.inner.upload_part_copy(req).await?;
-        let result = reply.output.copy_part_result.as_ref();
-        let etag = result.and_then(|part| part.e_tag.as_ref());
-        self.uploads.add_part(&upload_id, number, etag, Checksum::default());
+        let mut reply = self.inner.upload_part_copy(req).await?;
+        let result = reply.output.copy_part_result.get_or_insert_default();
+        // So is the checksum that was announced.
+        let checksum = self.uploads.checksum_of(&upload_id, &self.files.part(&upload_id, number));
+        self.uploads.add_part(&upload_id, number, result.e_tag.as_ref(), checksum.clone());
+        uploads::reply_to_copy_with(result, checksum);
         Ok(reply)
     }
 }

@@ -1,5 +1,7 @@
 //! `waxseal inspect`: what a sealed object says of itself, without any key.
 
+mod keys;
+
 use std::collections::BTreeMap;
 
 use clap::Args;
@@ -16,12 +18,13 @@ use waxseal::floe;
 
 use crate::args::AwsArgs;
 use crate::args::Verbosity;
-use crate::args::place;
 use crate::aws::Aws;
 use crate::commands::cat;
+use crate::commands::inspect::keys::KeysArgs;
 use crate::exit::Failure;
 use crate::input::Input;
 use crate::keys::Keys;
+use crate::objects::ObjectsArgs;
 use crate::place::Place;
 use crate::place::S3Name;
 use crate::report;
@@ -29,19 +32,21 @@ use crate::report::printable;
 
 /// Show what a sealed file or S3 object says of itself
 ///
-/// Needs no key, and so verifies nothing: whoever can write the object can have
-/// made it say this.
+/// One file, s3://BUCKET/KEY, or `-` for standard input; with --keys, the wrapping
+/// keys of any number of them. Needs no key, and so verifies nothing: whoever can
+/// write the object can have made it say this.
 #[derive(Args, Debug)]
 #[command(after_long_help = HELP)]
 pub(crate) struct InspectArgs {
-    /// A sealed file, s3://BUCKET/KEY, or `-` for standard input.
-    #[arg(value_name = "SOURCE", default_value = "-", hide_default_value = true, value_parser = place())]
-    source: Place,
+    #[command(flatten)]
+    objects: ObjectsArgs,
+    #[command(flatten)]
+    keys: KeysArgs,
     /// Print one JSON object; `--help` has its fields.
     #[arg(long)]
     json: bool,
     /// Version of the S3 object; the current one without it.
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", conflicts_with = "keys")]
     version_id: Option<String>,
     #[command(flatten)]
     aws: AwsArgs,
@@ -78,11 +83,15 @@ struct ReportedSignature {
 }
 
 pub(crate) async fn run(args: InspectArgs, verbosity: Verbosity) -> Result<(), Failure> {
-    if args.version_id.is_some() && !matches!(args.source, Place::S3(_)) {
+    if args.keys.keys {
+        return keys::run(&args.keys, &args.objects, args.json, args.aws, verbosity).await;
+    }
+    let source = args.objects.at_most_one()?.unwrap_or(&Place::Stdio);
+    if args.version_id.is_some() && !matches!(source, Place::S3(_)) {
         return Err(Failure::usage("--version-id is for S3 objects"));
     }
-    let what = format!("cannot inspect {}", args.source);
-    let report = match &args.source {
+    let what = format!("cannot inspect {source}");
+    let report = match source {
         Place::S3(name) => {
             let s3 = aws_client(args.aws).await?;
             of_s3(&s3, name, args.version_id).await
@@ -141,7 +150,7 @@ async fn of_stream(source: String, mut body: Body) -> waxseal::Result<Report> {
 }
 
 /// The envelope and header, if all of them was read. An envelope has 64 KiB at the most.
-fn front(read: &[u8]) -> waxseal::Result<Option<(Envelope, u64, floe::Header)>> {
+pub(crate) fn front(read: &[u8]) -> waxseal::Result<Option<(Envelope, u64, floe::Header)>> {
     let Some((envelope, at)) = Envelope::from_inline(read)? else { return Ok(None) };
     let Some(header) = read.get(at..at + floe::HEADER_LEN) else { return Ok(None) };
     Ok(Some((envelope, at as u64, floe::Header::parse(header)?)))
@@ -242,6 +251,22 @@ Fields of --json, always present; none will change its meaning:
                              it; null if it is not signed
   metadata                   user metadata in S3; null for files
 
+Fields of --json with --keys:
+  keys             array of { provider, key_id, objects, bytes }; an object
+                   counts with each of its keys; nulls stand for objects that
+                   name no key
+  sealed           { objects, bytes }; stored bytes, as everywhere here
+  not_sealed       { objects, bytes }
+  depends_only     array of { object, version_id, bytes }: objects that open
+                   with keys of --depends-on only
+  depends_also     the same of objects that open with other keys too
+  depends_unknown  the same of objects that name no key (--format one-shot)
+  failed           array of { object, reason }; if there are any, the exit
+                   code is not 0
+
 Examples:
   waxseal inspect report.pdf.sealed
-  waxseal inspect --json s3://backups/shop.sql | jq -r .wrapped_keys[].key_id";
+  waxseal inspect --json s3://backups/shop.sql | jq -r .wrapped_keys[].key_id
+  waxseal inspect --keys --recursive s3://backups/
+  waxseal inspect --keys --depends-on aws-kms:alias/old --versions \\
+      --recursive s3://backups/";

@@ -18,12 +18,15 @@ mod error_codes;
 mod files;
 #[cfg(target_os = "linux")]
 mod hygiene;
+mod inspect_keys;
 mod keys;
 mod outputs;
 mod pages;
 mod passphrases;
 mod ranges;
 mod regions;
+mod rewrap;
+mod rotate;
 mod s3;
 mod several_keys;
 mod shells;

@@ -75,6 +75,15 @@ fn impossible_command_lines_are_code_2() {
         "seal s3://bucket/k",
         "open s3://bucket/k",
         "open f -o s3://bucket/k",
+        "rewrap f --key local",
+        "rewrap f --from-key local",
+        "rewrap --from-key local --key rsa:x",
+        "rewrap f --from-key local --key local --key local",
+        "rewrap f --from-key local --key rsa:x --jobs 0",
+        "rewrap f --from-key local --key rsa:x --before yesterday",
+        "rewrap f --from-key local --key rsa:x --keep --before 2026-01-01T00:00:00Z",
+        "rotate",
+        "rotate f --before 9026-01-01T00:00:00Z",
     ] {
         let ran = user.run(line);
         assert_eq!(ran.code, Some(2), "{line}: {}", ran.stderr);

@@ -47,6 +47,11 @@ fn classify(operation: &str, code: &str) -> (ErrorKind, &'static str) {
                  or name the key by its ARN";
             (KeyAccess, remedy)
         }
+        "AccessDeniedException" | "AccessDenied" if operation == RE_ENCRYPT => {
+            let remedy = "; allow this caller kms:ReEncryptFrom with the old key and \
+                 kms:ReEncryptTo with the new one, with this context";
+            (KeyAccess, remedy)
+        }
         "AccessDeniedException" | "AccessDenied" => {
             (KeyAccess, "; allow this caller in the key policy or by IAM, with this context")
         }
@@ -77,6 +82,8 @@ fn classify(operation: &str, code: &str) -> (ErrorKind, &'static str) {
 
 /// The operation that says which key an alias means.
 pub(super) const DESCRIBE_KEY: &str = "DescribeKey";
+/// The operation that needs the permission for two keys.
+pub(super) const RE_ENCRYPT: &str = "ReEncrypt";
 
 #[cfg(test)]
 mod tests {
