@@ -244,7 +244,10 @@ pub(crate) fn set_mode(path: impl AsRef<Path>, mode: u32) {
 pub(crate) fn subcommands() -> BTreeSet<String> {
     let help = String::from_utf8(User::new().run("--help").succeeds().stdout).unwrap();
     let (_, commands) = help.split_once("Commands:\n").unwrap();
-    let names = commands.lines().map_while(|line| line.split_whitespace().next());
+    let commands = commands.lines().take_while(|line| !line.is_empty());
+    // What is further right goes on with the line above.
+    let commands = commands.filter(|line| !line.starts_with("   "));
+    let names = commands.filter_map(|line| line.split_whitespace().next());
     names.filter(|name| *name != "help").map(str::to_owned).collect()
 }
 
