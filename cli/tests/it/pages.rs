@@ -185,7 +185,6 @@ fn bash(user: &User, script: &str) -> String {
 }
 
 /// Programs that pages use and that not every machine has.
-const TOOLS: &[&str] =
-    &["aws", "fish", "jq", "man", "openssl", "pg_dump", "systemd-analyze", "zsh"];
+const TOOLS: &[&str] = &["aws", "jq", "openssl", "systemd-analyze"];
 const MARK: &str = "--- end of the output, exit code";
 const PATIENCE: Duration = Duration::from_secs(300);

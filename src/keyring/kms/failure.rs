@@ -92,6 +92,7 @@ mod tests {
 
     use crate::context::EncryptionContext;
     use crate::error::Error;
+    use crate::error::ErrorKind;
     use crate::keyring::KeyRequest;
     use crate::keyring::Keyring;
     use crate::keyring::KmsKeyring;
@@ -129,6 +130,8 @@ mod tests {
                     let error = seal(&keyring).await.unwrap();
                     let expected = for_all.filter(|_| knows);
                     assert_eq!(refused(&error, &arn), expected, "{code}, {name}");
+                    let is_told = error.kind() != ErrorKind::Authentication;
+                    assert_eq!(error.service_code(), is_told.then_some(code));
                     assert_eq!(refused(&error, "arn:aws:kms:us-east-1:111122223333:key/x"), None);
                     aws.clear_faults();
                     // From now on the keyring knows which key its name means.
