@@ -3,6 +3,7 @@
 #[cfg(feature = "s3")]
 mod file_segments;
 mod policy;
+mod rewrap;
 mod signed;
 mod stored;
 
@@ -14,6 +15,7 @@ use bytes::Bytes;
 use bytes::BytesMut;
 
 pub use policy::ReadPolicy;
+pub use rewrap::NewFront;
 #[cfg(feature = "s3")]
 pub(crate) use stored::SealedBody;
 #[cfg(feature = "s3")]
@@ -110,6 +112,11 @@ impl EnvelopeCipher {
     #[must_use]
     pub fn binding(self, binding: Binding) -> Self {
         Self { binding, ..self }
+    }
+
+    #[cfg(feature = "s3")]
+    pub(crate) fn own_binding(&self) -> &Binding {
+        &self.binding
     }
 
     /// Sets what is accepted when opening.
@@ -380,16 +387,26 @@ impl EnvelopeCipher {
         body: Option<(&[u8], &floe::Header)>,
         given: &EncryptionContext,
     ) -> Result<SecretKey> {
-        self.policy.check(envelope, given)?;
-        if self.binding != Binding::None && !envelope.is_bound_as(&self.binding) {
-            return Err(Error::format("the object is not bound as this cipher demands"));
-        }
-        self.check_signature(envelope, body).await?;
+        self.check(envelope, body, given).await?;
         // The one-shot layout stores no context: what the caller gives is all there is.
         let context = envelope.context().unwrap_or(given);
         let request = KeyRequest::new(context).with_key_use(envelope.format().key_use());
         let request = request.with_signed(self.demanded_key.is_some());
         self.keyring.unwrap_data_key(envelope.wrapped_keys(), &request).await
+    }
+
+    /// Everything that needs no data key.
+    async fn check(
+        &self,
+        envelope: &Envelope,
+        body: Option<(&[u8], &floe::Header)>,
+        given: &EncryptionContext,
+    ) -> Result<()> {
+        self.policy.check(envelope, given)?;
+        if self.binding != Binding::None && !envelope.is_bound_as(&self.binding) {
+            return Err(Error::format("the object is not bound as this cipher demands"));
+        }
+        self.check_signature(envelope, body).await
     }
 }
 

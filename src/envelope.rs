@@ -138,6 +138,11 @@ impl Envelope {
         self
     }
 
+    /// The same with its data key wrapped otherwise.
+    pub(crate) fn with_wrapped_keys(self, wrapped_keys: Arc<[WrappedKey]>) -> Self {
+        Self { wrapped_keys, ..self }
+    }
+
     pub(crate) fn one_shot(wrapped_key: WrappedKey) -> Self {
         Self { content: Content::OneShot, wrapped_keys: [wrapped_key].into() }
     }
@@ -209,6 +214,13 @@ impl Envelope {
             &value,
         ]
         .concat())
+    }
+
+    /// How the object says it is bound, with the label that the caller knows.
+    #[cfg(feature = "s3")]
+    pub(crate) fn binding(&self, own: &Binding) -> Result<Binding> {
+        let Content::Floe { binding, .. } = &self.content else { return Ok(Binding::None) };
+        binding.as_known_to(own)
     }
 
     /// Whether the object is bound in the way that the reader's own binding demands.

@@ -10,6 +10,7 @@ mod kms;
 mod local;
 mod multi;
 mod request;
+mod rewrap;
 #[cfg(feature = "aws-lc")]
 mod rsa;
 
@@ -36,6 +37,9 @@ pub use local::LocalKeyring;
 pub use multi::MultiKeyring;
 pub use request::KeyRequest;
 pub use request::KeyUse;
+pub use rewrap::Rewrap;
+pub use rewrap::Rewrapped;
+pub use rewrap::Standing;
 #[cfg(feature = "aws-lc")]
 pub use rsa::RsaKeyring;
 
@@ -132,6 +136,22 @@ pub trait Keyring: fmt::Debug + Send + Sync {
         ))
     }
 
+    /// What this keyring has to do with `wrapped`, by the name that is stored with it; for
+    /// [`Rewrap`].
+    ///
+    /// # Errors
+    ///
+    /// `KeyAccess` or `Keyring` if somebody must be asked what a name means; `InvalidInput` unless
+    /// implemented.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future must have no effect.
+    async fn standing(&self, wrapped: &WrappedKey) -> Result<Standing> {
+        let _ = wrapped;
+        Err(Error::invalid_input("this keyring re-wraps nothing: it does not implement standing"))
+    }
+
     /// Unwraps the data key that every one of `wrapped` holds.
     ///
     /// `wrapped` comes from storage: its fields only say what to look for among the wrapping keys
@@ -166,6 +186,10 @@ impl<K: Keyring + ?Sized> Keyring for Arc<K> {
         request: &KeyRequest<'_>,
     ) -> Result<Vec<WrappedKey>> {
         (**self).wrap_data_key(key, request).await
+    }
+
+    async fn standing(&self, wrapped: &WrappedKey) -> Result<Standing> {
+        (**self).standing(wrapped).await
     }
 
     async fn unwrap_data_key(
@@ -298,14 +322,16 @@ impl fmt::Debug for WrappedKey {
 
 /// The answer of a keyring that holds none of the wrapping keys asked for.
 fn no_matching_key(configured: &str, wrapped: &[WrappedKey]) -> Error {
-    let wanted: Vec<String> = wrapped
-        .iter()
-        .map(|w| format!("{} {}", w.provider(), w.key_id().unwrap_or("(unnamed)")))
-        .collect();
+    let wanted = names_of(wrapped);
     Error::new(
         ErrorKind::KeyAccess,
-        format!("sealed under {}, but the key in use is {configured}", wanted.join(" and ")),
+        format!("sealed under {wanted}, but the key in use is {configured}"),
     )
+}
+
+fn names_of(wrapped: &[WrappedKey]) -> String {
+    let name = |w: &WrappedKey| format!("{} {}", w.provider(), w.key_id().unwrap_or("(unnamed)"));
+    wrapped.iter().map(name).collect::<Vec<_>>().join(" and ")
 }
 
 /// The one answer to a wrapped key that does not unwrap.

@@ -44,7 +44,7 @@ mod signing;
 /// What lets a trait have `async fn`s, for implementations of [`Keyring`], [`ReadAt`] and
 /// [`SigningKey`].
 pub use async_trait::async_trait;
-pub use cipher::{EnvelopeCipher, ReadPolicy};
+pub use cipher::{EnvelopeCipher, NewFront, ReadPolicy};
 pub use context::EncryptionContext;
 pub use envelope::{Binding, Envelope, Format, METADATA_LIMIT, Placement};
 pub use error::{Error, ErrorKind, Result};
@@ -57,7 +57,7 @@ pub use keyring::RsaKeyring;
 pub use keyring::kms_http_client;
 pub use keyring::{
     CacheMetrics, CachingKeyring, CachingKeyringBuilder, DataKey, KeyFile, KeyRequest, KeyUse,
-    Keyring, LocalKeyring, MultiKeyring, WrappedKey,
+    Keyring, LocalKeyring, MultiKeyring, Rewrap, Rewrapped, Standing, WrappedKey,
 };
 #[cfg(feature = "kms")]
 pub use keyring::{KmsDiscoveryKeyring, KmsKeyring, KmsSigningKey};
@@ -65,8 +65,8 @@ pub use new_file::NewFile;
 pub use object::{Body, Object, ReadAt};
 #[cfg(feature = "s3")]
 pub use s3::{
-    GetObject, GetOptions, ObjectHead, PutObject, PutOptions, PutOutput, S3EncryptionClient,
-    S3Object, SseCustomerKey,
+    GetObject, GetOptions, ObjectHead, PutObject, PutOptions, PutOutput, RewrapObject,
+    RewrapOutput, RotateObject, S3EncryptionClient, S3Object, SseCustomerKey,
 };
 #[cfg(feature = "kms")]
 pub use secret::SecretBytes;

@@ -5,10 +5,14 @@
 mod copy;
 mod get;
 mod head;
+mod open_upload;
 mod options;
 mod payload;
 mod put;
+mod rewrap;
+mod rotate;
 mod source;
+mod stored;
 mod upload;
 
 pub use get::GetObject;
@@ -19,6 +23,9 @@ pub use options::PutOptions;
 pub use options::SseCustomerKey;
 pub use put::PutObject;
 pub use put::PutOutput;
+pub use rewrap::RewrapObject;
+pub use rewrap::RewrapOutput;
+pub use rotate::RotateObject;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::ProvideErrorMetadata;
@@ -72,12 +79,14 @@ pub struct S3EncryptionClient {
     placement: Placement,
     part_len: usize,
     parts_ahead: usize,
+    copy_at_once: u64,
 }
 
 impl S3EncryptionClient {
     /// A client that keeps envelopes in metadata and uploads four parts of 8 MiB at a time.
     pub fn new(client: Client, cipher: EnvelopeCipher) -> Self {
-        Self { client, cipher, placement: Placement::Metadata, part_len: 8 << 20, parts_ahead: 4 }
+        let (placement, part_len, parts_ahead) = (Placement::Metadata, 8 << 20, 4);
+        Self { client, cipher, placement, part_len, parts_ahead, copy_at_once: MAX_COPY_LEN }
     }
 
     /// Sets where the envelopes of new objects go. Reading finds both.
@@ -96,7 +105,14 @@ impl S3EncryptionClient {
         Self { part_len: part_len.clamp(MIN_PART_LEN, MAX_PART_LEN), ..self }
     }
 
-    /// Sets how many parts are sent at a time, at least 1. Memory is as many parts and one more.
+    /// Sets the most bytes that one request copies within S3: 5 MiB to 5 GiB, which is S3's limit
+    /// and the default. What is larger is copied in parts of at most 512 MiB.
+    #[must_use]
+    pub fn copy_at_once(self, len: u64) -> Self {
+        Self { copy_at_once: len.clamp(MIN_PART_LEN as u64, MAX_COPY_LEN), ..self }
+    }
+
+    /// Sets how many parts are sent or copied at a time, at least 1. Memory is as many parts and one more.
     #[must_use]
     pub fn parts_ahead(self, parts: usize) -> Self {
         Self { parts_ahead: parts.max(1), ..self }
@@ -154,10 +170,9 @@ struct Name {
 
 impl Name {
     /// The error of a failed S3 call, of kind `Changed` if a pin no longer held.
-    fn failed<E, R>(&self, operation: &str, error: SdkError<E, R>) -> Error
+    fn failed<E>(&self, operation: &str, error: SdkError<E>) -> Error
     where
         E: ProvideErrorMetadata + RequestId + std::error::Error + Send + Sync + 'static,
-        R: std::fmt::Debug + Send + Sync + 'static,
     {
         let failure = Failure::of(&error);
         let kind = match failure.code.as_str() {
@@ -165,7 +180,7 @@ impl Name {
             _ => ErrorKind::Store,
         };
         let text = format!("S3 {operation} of {self}: {}", failure.text);
-        Error::new(kind, text).with_source(error)
+        Error::new(kind, text).with_service_code(&failure.code).with_source(error)
     }
 }
 
@@ -182,5 +197,7 @@ impl std::fmt::Display for Name {
 }
 
 const MIN_PART_LEN: usize = 5 << 20;
+/// The most that S3 copies at once.
+const MAX_COPY_LEN: u64 = 5 << 30;
 /// S3's 5 GiB, less room for the header and for the segment that completes a part.
 const MAX_PART_LEN: usize = (5 << 30) - (32 << 20);

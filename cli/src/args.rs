@@ -14,12 +14,17 @@ use waxseal::EnvelopeCipher;
 use waxseal::ReadPolicy;
 
 use crate::commands::cat::CatArgs;
+use crate::commands::completions::CompletionsArgs;
 use crate::commands::cp::CpArgs;
 use crate::commands::doctor::DoctorArgs;
+use crate::commands::explain::ExplainArgs;
 use crate::commands::inspect::InspectArgs;
 use crate::commands::keygen::KeygenArgs;
+use crate::commands::man::ManArgs;
 use crate::commands::open::OpenArgs;
 use crate::commands::policy::PolicyArgs;
+use crate::commands::rewrap::RewrapArgs;
+use crate::commands::rotate::RotateArgs;
 use crate::commands::seal::SealArgs;
 use crate::exit::Failure;
 use crate::keys::KeySpec;
@@ -54,6 +59,11 @@ pub(crate) enum Command {
     Cat(CatArgs),
     Inspect(InspectArgs),
     Keygen(KeygenArgs),
+    Explain(ExplainArgs),
+    Completions(CompletionsArgs),
+    Man(ManArgs),
+    Rewrap(RewrapArgs),
+    Rotate(RotateArgs),
     Policy(PolicyArgs),
     Doctor(DoctorArgs),
 }
@@ -90,6 +100,14 @@ pub(crate) struct KeyArgs {
     pub(crate) key: Vec<KeySpec>,
     #[command(flatten)]
     pub(crate) passphrase: PassphraseArgs,
+    #[command(flatten)]
+    pub(crate) bound: BoundArgs,
+}
+
+/// What an object is bound to.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Key options")]
+pub(crate) struct BoundArgs {
     /// A pair of the encryption context; repeat it for more.
     ///
     /// Public and authenticated; KMS policies and CloudTrail see it, so no secrets
@@ -171,20 +189,32 @@ pub(crate) struct AwsArgs {
 impl KeyArgs {
     /// The pairs given, each key once.
     pub(crate) fn context(&self) -> Result<EncryptionContext, Failure> {
+        self.bound.context()
+    }
+
+    /// A cipher of `keyring` that writes and reads with this binding.
+    pub(crate) fn cipher(&self, keyring: impl waxseal::Keyring + 'static) -> EnvelopeCipher {
+        self.bound.cipher(keyring)
+    }
+
+    pub(crate) fn has_binding(&self) -> bool {
+        self.bound.binding != Binding::None
+    }
+
+    pub(crate) fn has_context(&self) -> bool {
+        !self.bound.context.is_empty()
+    }
+}
+
+impl BoundArgs {
+    /// The pairs given, each key once.
+    pub(crate) fn context(&self) -> Result<EncryptionContext, Failure> {
         context(&self.context)
     }
 
     /// A cipher of `keyring` that writes and reads with this binding.
     pub(crate) fn cipher(&self, keyring: impl waxseal::Keyring + 'static) -> EnvelopeCipher {
         EnvelopeCipher::new(keyring).binding(self.binding.clone())
-    }
-
-    pub(crate) fn has_binding(&self) -> bool {
-        self.binding != Binding::None
-    }
-
-    pub(crate) fn has_context(&self) -> bool {
-        !self.context.is_empty()
     }
 }
 

@@ -3,6 +3,7 @@
 mod file;
 mod names;
 mod pem;
+mod rewrap;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -33,6 +34,7 @@ pub(crate) use file::load;
 pub(crate) use file::made;
 pub(crate) use file::make_folder;
 pub(crate) use names::KeyNames;
+pub(crate) use rewrap::rewrap;
 
 use crate::args::KeyArgs;
 use crate::aws::Aws;
@@ -83,7 +85,7 @@ impl KeySpec {
         aws: &Aws,
     ) -> Result<(), Failure> {
         let keyring: Arc<dyn Keyring> = match self {
-            Self::AwsKms(id) => Arc::new(KmsKeyring::new(aws.kms(id).await?, id.clone())),
+            Self::AwsKms(id) => Arc::new(kms(id, aws).await?),
             Self::AwsKmsRsa(id) => {
                 let keyring = KmsRsaKeyring::connect(aws.kms(id).await?, id.clone()).await;
                 Arc::new(keyring.map_err(|e| Failure::library("cannot use the RSA key in KMS", e))?)
@@ -108,6 +110,10 @@ impl KeySpec {
         keyrings.all.push(keyring);
         Ok(())
     }
+}
+
+async fn kms(id: &str, aws: &Aws) -> Result<KmsKeyring, Failure> {
+    Ok(KmsKeyring::new(aws.kms(id).await?, id))
 }
 
 #[derive(Default)]
@@ -154,7 +160,9 @@ impl Keys {
         Self::of(&args.key, &args.passphrase.read()?, aws).await
     }
 
-    /// The same of `specs`, of which there is one at least.
+    /// # Errors
+    ///
+    /// `Code::Key` if a key file cannot be used or AWS is not configured.
     pub(crate) async fn of(
         specs: &[KeySpec],
         passphrase: &Passphrase,

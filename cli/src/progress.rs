@@ -101,6 +101,46 @@ impl Drop for Progress {
     }
 }
 
+/// Counts objects, and shows it if that is wanted.
+#[derive(Debug)]
+pub(crate) struct ObjectProgress {
+    bar: ProgressBar,
+}
+
+impl ObjectProgress {
+    pub(crate) fn new(verbosity: Verbosity) -> Self {
+        let target = if verbosity.shows_progress() {
+            ProgressDrawTarget::stderr_with_hz(10)
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        let bar = ProgressBar::with_draw_target(None, target);
+        let style = ProgressStyle::with_template(OBJECTS);
+        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+        bar.set_style(style.tick_chars("-\\|/ "));
+        Self { bar }
+    }
+
+    /// One more is done; `failed` of all so far were not.
+    pub(crate) fn add(&self, failed: usize) {
+        if failed > 0 {
+            self.bar.set_message(format!("{failed} failed"));
+        }
+        self.bar.inc(1);
+    }
+
+    /// Prints something while nothing is drawn.
+    pub(crate) fn print<T>(&self, print: impl FnOnce() -> T) -> T {
+        self.bar.suspend(print)
+    }
+}
+
+impl Drop for ObjectProgress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
 impl Verbosity {
     fn shows_progress(self) -> bool {
         !self.quiet && !self.no_progress && std::io::stderr().is_terminal()
@@ -119,6 +159,8 @@ pub(crate) fn note(text: std::fmt::Arguments<'_>) {
     let _ = writeln!(std::io::stderr(), "waxseal: {text}");
 }
 
+/// 72 columns at the most.
 const BAR: &str =
-    "{percent:>3}% [{bar:30}] {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta}";
+    "{percent:>3}% [{bar:20}] {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta}";
 const COUNTER: &str = "{spinner} {binary_bytes} {binary_bytes_per_sec} {elapsed}";
+const OBJECTS: &str = "{spinner} {human_pos} objects {per_sec} {elapsed} {msg}";

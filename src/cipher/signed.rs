@@ -39,6 +39,12 @@ impl EnvelopeCipher {
         Self { demanded_key: Some(Arc::new(key)), ..self }
     }
 
+    /// Whether what it seals is signed.
+    #[cfg(feature = "s3")]
+    pub(crate) fn signs(&self) -> bool {
+        self.signing_key.is_some()
+    }
+
     /// The envelope of a body with this AAD and header, signed if that is wanted.
     pub(super) async fn signed(
         &self,

@@ -67,6 +67,18 @@ impl Mode {
             .find(|mode| mode.name() == name)
     }
 
+    /// What seals another object so.
+    #[cfg(feature = "s3")]
+    pub(super) fn as_known_to(self, own: &Binding) -> Result<Binding> {
+        match (self, own) {
+            (Self::None, _) => Ok(Binding::None),
+            (Self::Key, _) => Ok(Binding::Key),
+            (Self::BucketAndKey, _) => Ok(Binding::BucketAndKey),
+            (Self::Label, Binding::Label(_)) => Ok(own.clone()),
+            (Self::Label, _) => Err(no_label()),
+        }
+    }
+
     /// The byte that stands for it in the AAD.
     pub(super) fn code(self) -> u8 {
         match self {
@@ -94,7 +106,11 @@ impl Mode {
             (Self::Label, _, Binding::Label(label)) => Ok(Cow::Borrowed(label.as_bytes())),
             (Self::Key, ..) => missing("key in S3; seal and open it there"),
             (Self::BucketAndKey, ..) => missing("bucket and key in S3; seal and open it there"),
-            (Self::Label, ..) => missing("label; open it with Binding::Label"),
+            (Self::Label, ..) => Err(no_label()),
         }
     }
+}
+
+fn no_label() -> Error {
+    Error::format("the object is bound to its label; open it with Binding::Label")
 }

@@ -31,6 +31,7 @@ use crate::keyring::DataKey;
 use crate::keyring::KeyRequest;
 use crate::keyring::KeyUse;
 use crate::keyring::Keyring;
+use crate::keyring::Standing;
 use crate::keyring::WrappedKey;
 use crate::keyring::caching::entries::Entries;
 use crate::keyring::caching::entries::EntryKey;
@@ -182,6 +183,10 @@ impl Keyring for CachingKeyring {
     ) -> Result<Vec<WrappedKey>> {
         self.shared.entries().count_call();
         self.shared.keyring.wrap_data_key(key, request).await
+    }
+
+    async fn standing(&self, wrapped: &WrappedKey) -> Result<Standing> {
+        self.shared.keyring.standing(wrapped).await
     }
 
     async fn unwrap_data_key(

@@ -8,6 +8,7 @@ mod failure;
 #[cfg(feature = "kms-http")]
 mod http;
 mod quiet;
+mod re_encrypt;
 #[cfg(feature = "aws-lc")]
 mod rsa;
 mod signing;
@@ -25,6 +26,7 @@ use crate::keyring;
 use crate::keyring::DataKey;
 use crate::keyring::KeyRequest;
 use crate::keyring::Keyring;
+use crate::keyring::Standing;
 use crate::keyring::WrappedKey;
 use crate::keyring::kms::alias::Resolved;
 use crate::keyring::kms::arn::may_name;
@@ -166,6 +168,16 @@ impl Keyring for KmsKeyring {
         let own = self.key()?;
         let wrapped = self.calls.encrypt(&own, key.expose(), request.context()).await?;
         Ok(vec![self.learned(wrapped)])
+    }
+
+    /// Asks KMS which key an alias means, unless it is known.
+    async fn standing(&self, wrapped: &WrappedKey) -> Result<Standing> {
+        if !wrapped.is_for(PROVIDER) {
+            return Ok(Standing::Foreign);
+        }
+        let Some(stored) = wrapped.key_id() else { return Ok(Standing::Opens) };
+        let is_own = self.key_of(&self.key()?, stored).await?.is_some();
+        Ok(if is_own { Standing::Current } else { Standing::Foreign })
     }
 
     /// Asks KMS at most once for each of `wrapped` that names the configured key, or no key.

@@ -20,6 +20,7 @@ use crate::keyring::DataKey;
 use crate::keyring::KeyFile;
 use crate::keyring::KeyRequest;
 use crate::keyring::Keyring;
+use crate::keyring::Standing;
 use crate::keyring::WrappedKey;
 use crate::secret::Secret;
 use crate::secret::SecretKey;
@@ -61,6 +62,16 @@ impl Keyring for LocalKeyring {
         let (id, wrapping_key) = self.keys.current();
         let wrapped = wrap(wrapping_key, id, key, request.context())?;
         Ok(vec![WrappedKey::new(PROVIDER, id, wrapped)?])
+    }
+
+    async fn standing(&self, wrapped: &WrappedKey) -> Result<Standing> {
+        let has = |id: &str| self.keys.iter().any(|(own, _)| own == id);
+        Ok(match wrapped.key_id() {
+            _ if !wrapped.is_for(PROVIDER) => Standing::Foreign,
+            Some(id) if id == self.keys.current().0 => Standing::Current,
+            Some(id) if !has(id) => Standing::Foreign,
+            _ => Standing::Opens,
+        })
     }
 
     async fn unwrap_data_key(

@@ -25,6 +25,7 @@ use crate::keyring;
 use crate::keyring::DataKey;
 use crate::keyring::KeyRequest;
 use crate::keyring::Keyring;
+use crate::keyring::Standing;
 use crate::keyring::WrappedKey;
 use crate::secret::Secret;
 use crate::secret::SecretKey;
@@ -115,6 +116,10 @@ impl Keyring for RsaKeyring {
         Ok(vec![self.recipient.wrap(key, request.context())?])
     }
 
+    async fn standing(&self, wrapped: &WrappedKey) -> Result<Standing> {
+        Ok(self.recipient.standing(wrapped))
+    }
+
     async fn unwrap_data_key(
         &self,
         wrapped: &[WrappedKey],
@@ -179,6 +184,14 @@ impl Recipient {
     /// Whether it was wrapped under this key, by what is stored with it.
     pub(super) fn is_for(&self, wrapped: &WrappedKey) -> bool {
         wrapped.is_for(PROVIDER) && wrapped.key_id().is_none_or(|id| id == self.id())
+    }
+
+    pub(super) fn standing(&self, wrapped: &WrappedKey) -> Standing {
+        match (self.is_for(wrapped), wrapped.key_id()) {
+            (false, _) => Standing::Foreign,
+            (true, None) => Standing::Opens,
+            (true, Some(_)) => Standing::Current,
+        }
     }
 
     /// Whether it is as long as what this key wraps.

@@ -1,6 +1,7 @@
 //! What can be known of a stored object without any key.
 
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
+use aws_sdk_s3::types::ChecksumMode;
 
 use crate::cipher::read_inline;
 use crate::envelope::Envelope;
@@ -77,7 +78,17 @@ impl S3EncryptionClient {
         options: GetOptions,
     ) -> Result<ObjectHead> {
         let name = Name { bucket: bucket.into(), key: key.into() };
-        let reply = self.head(&name, &options).await?;
+        let reply = self.head(&name, &options, None).await?;
+        Ok(self.describe(&name, reply, options).await?.0)
+    }
+
+    /// What `reply` describes; if the envelope is inline also the bytes, pinned, and its length.
+    pub(super) async fn describe(
+        &self,
+        name: &Name,
+        reply: HeadObjectOutput,
+        options: GetOptions,
+    ) -> Result<(ObjectHead, Option<(Source, u64)>)> {
         let sealed_len = sealed_len(&reply);
         if let Some(envelope) = Envelope::from_metadata(entries(&reply))? {
             let plain_len = match envelope.header() {
@@ -85,7 +96,7 @@ impl S3EncryptionClient {
                 None => one_shot_len(&envelope, sealed_len)?,
             };
             let header = envelope.header().copied();
-            return Ok(ObjectHead { envelope, header, plain_len, reply });
+            return Ok((ObjectHead { envelope, header, plain_len, reply }, None));
         }
         let (source, opened) = Source::open(self.client.clone(), name.clone(), options).await?;
         if opened.e_tag() != reply.e_tag() {
@@ -93,12 +104,20 @@ impl S3EncryptionClient {
         }
         let (envelope, at, header) = read_inline(&source, sealed_len).await?;
         let plain_len = object::layout(&header, at, sealed_len)?.plain_len();
-        Ok(ObjectHead { envelope, header: Some(header), plain_len, reply })
+        let head = ObjectHead { envelope, header: Some(header), plain_len, reply };
+        Ok((head, Some((source, at))))
     }
 
-    async fn head(&self, name: &Name, options: &GetOptions) -> Result<HeadObjectOutput> {
+    /// With the `checksum` that S3 keeps, if that is asked for.
+    pub(super) async fn head(
+        &self,
+        name: &Name,
+        options: &GetOptions,
+        checksum: Option<ChecksumMode>,
+    ) -> Result<HeadObjectOutput> {
         let request = self.client.head_object().bucket(&name.bucket).key(&name.key);
         with_sse_customer_key!(request, options.sse_customer_key.as_ref())
+            .set_checksum_mode(checksum)
             .set_version_id(options.version_id.clone())
             .send()
             .await
@@ -107,7 +126,7 @@ impl S3EncryptionClient {
 }
 
 /// Names and values of user metadata.
-fn entries(reply: &HeadObjectOutput) -> Vec<(&str, &str)> {
+pub(super) fn entries(reply: &HeadObjectOutput) -> Vec<(&str, &str)> {
     let metadata = reply.metadata().into_iter().flatten();
     metadata.map(|(name, value)| (name.as_str(), value.as_str())).collect()
 }

@@ -2,7 +2,11 @@
 
 use std::fmt;
 
+use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_s3::types::ChecksumAlgorithm;
+use aws_sdk_s3::types::ChecksumType;
+use aws_sdk_s3::types::ObjectLockLegalHoldStatus;
+use aws_sdk_s3::types::ObjectLockMode;
 use aws_sdk_s3::types::ServerSideEncryption;
 use aws_sdk_s3::types::StorageClass;
 use base64ct::Base64;
@@ -23,16 +27,24 @@ pub struct PutOptions {
     pub(super) bucket_key_enabled: Option<bool>,
     pub(super) cache_control: Option<String>,
     pub(super) checksum_algorithm: Option<ChecksumAlgorithm>,
+    pub(super) checksum_type: Option<ChecksumType>,
     pub(super) content_disposition: Option<String>,
+    pub(super) content_encoding: Option<String>,
     pub(super) content_language: Option<String>,
     pub(super) content_type: Option<String>,
+    pub(super) expires: Option<DateTime>,
+    pub(super) if_match: Option<String>,
     pub(super) if_none_match: bool,
     pub(super) metadata: Vec<(String, String)>,
+    pub(super) object_lock_legal_hold_status: Option<ObjectLockLegalHoldStatus>,
+    pub(super) object_lock_mode: Option<ObjectLockMode>,
+    pub(super) object_lock_retain_until_date: Option<DateTime>,
     pub(super) server_side_encryption: Option<ServerSideEncryption>,
     pub(super) sse_customer_key: Option<SseCustomerKey>,
     pub(super) ssekms_key_id: Option<String>,
     pub(super) storage_class: Option<StorageClass>,
     pub(super) tagging: Option<String>,
+    pub(super) website_redirect_location: Option<String>,
 }
 
 impl PutOptions {
@@ -109,6 +121,12 @@ impl PutOptions {
     #[must_use]
     pub fn sse_customer_key(self, key: SseCustomerKey) -> Self {
         Self { sse_customer_key: Some(key), ..self }
+    }
+
+    /// Stores only if what has this key has this ETag; otherwise sending fails with `Changed`.
+    #[must_use]
+    pub fn if_match(self, etag: impl Into<String>) -> Self {
+        Self { if_match: Some(etag.into()), ..self }
     }
 
     /// Stores only if no object has this key yet; otherwise sending fails with `Changed`.
@@ -201,8 +219,9 @@ macro_rules! with_sse_customer_key {
     }};
 }
 
-/// Sets everything of [`PutOptions`] but `if_none_match`, which belongs to the request that
-/// makes the object visible, on PutObject or CreateMultipartUpload.
+/// Sets everything of [`PutOptions`] on PutObject, CopyObject or CreateMultipartUpload, but
+/// `if_match` and `if_none_match`, which belong to the request that makes the object visible, and
+/// `checksum_type`, which uploads alone have.
 macro_rules! with_put_options {
     ($request:expr, $options:expr) => {{
         let options: &$crate::s3::PutOptions = $options;
@@ -211,12 +230,18 @@ macro_rules! with_put_options {
             .set_cache_control(options.cache_control.clone())
             .set_checksum_algorithm(options.checksum_algorithm.clone())
             .set_content_disposition(options.content_disposition.clone())
+            .set_content_encoding(options.content_encoding.clone())
             .set_content_language(options.content_language.clone())
             .set_content_type(options.content_type.clone())
+            .set_expires(options.expires)
+            .set_object_lock_legal_hold_status(options.object_lock_legal_hold_status.clone())
+            .set_object_lock_mode(options.object_lock_mode.clone())
+            .set_object_lock_retain_until_date(options.object_lock_retain_until_date)
             .set_server_side_encryption(options.server_side_encryption.clone())
             .set_ssekms_key_id(options.ssekms_key_id.clone())
             .set_storage_class(options.storage_class.clone())
-            .set_tagging(options.tagging.clone());
+            .set_tagging(options.tagging.clone())
+            .set_website_redirect_location(options.website_redirect_location.clone());
         $crate::s3::options::with_sse_customer_key!(request, options.sse_customer_key.as_ref())
     }};
 }

@@ -82,7 +82,8 @@ impl PutObject {
     ///
     /// `InvalidInput` if context, options or metadata do not allow it, before anything is stored;
     /// `KeyAccess` or `Keyring` if there is no data key; `Store` if S3 or `body` fails; `Changed`
-    /// if the object exists and [`PutOptions::if_none_match`] was set. An upload that has begun
+    /// if the object exists and [`PutOptions::if_none_match`] was set, or is another than that of
+    /// [`PutOptions::if_match`]. An upload that has begun
     /// is aborted.
     ///
     /// # Cancel safety
@@ -121,6 +122,7 @@ impl PutObject {
             .bucket(&self.name.bucket)
             .key(&self.name.key)
             .set_metadata(Some(self.metadata.clone()))
+            .set_if_match(self.options.if_match.clone())
             .set_if_none_match(self.options.if_none_match.then(|| "*".to_owned()))
             .body(ByteStream::from(sealed));
         let checksum = self.options.checksum_algorithm.as_ref();
@@ -181,7 +183,7 @@ fn check_metadata(metadata: &[(String, String)]) -> Result<()> {
 }
 
 /// S3 counts the bytes of names and values, without its own prefix.
-fn check_metadata_len(metadata: &HashMap<String, String>) -> Result<()> {
+pub(super) fn check_metadata_len(metadata: &HashMap<String, String>) -> Result<()> {
     let len: usize = metadata.iter().map(|(name, value)| name.len() + value.len()).sum();
     if len <= METADATA_LIMIT {
         return Ok(());

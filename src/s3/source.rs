@@ -129,7 +129,7 @@ impl Source {
 }
 
 impl Name {
-    fn lied(&self, what: &str) -> Error {
+    pub(super) fn lied(&self, what: &str) -> Error {
         Error::new(ErrorKind::Store, format!("the store's reply for {self} is wrong: {what}"))
     }
 
@@ -174,7 +174,7 @@ fn frames(name: Name, body: ByteStream, len: u64) -> impl Stream<Item = Result<B
 }
 
 /// HTTP's form of a range, whose end is inclusive. The only place that knows it, with the next.
-fn http_range(sealed: &Range<u64>) -> String {
+pub(super) fn http_range(sealed: &Range<u64>) -> String {
     format!("bytes={}-{}", sealed.start, sealed.end - 1)
 }
 

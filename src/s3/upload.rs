@@ -4,26 +4,17 @@ use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
 
-use aws_sdk_s3::Client;
-use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::CompletedMultipartUpload;
 use aws_sdk_s3::types::CompletedPart;
 use bytes::Bytes;
 use bytes::BytesMut;
 use futures_util::TryStreamExt as _;
 use futures_util::stream;
-use tokio::runtime::Handle;
-use tokio::sync::oneshot;
 
 use crate::cipher::SealedBody;
 use crate::error::Error;
-use crate::error::ErrorKind;
 use crate::error::Result;
 use crate::s3::MAX_PART_LEN;
-use crate::s3::Name;
-use crate::s3::options::with_put_options;
-use crate::s3::options::with_sse_customer_key;
-use crate::s3::payload::guarded;
+use crate::s3::open_upload::OpenUpload;
 use crate::s3::put::PutObject;
 use crate::s3::put::PutOutput;
 
@@ -36,30 +27,9 @@ pub(super) struct Upload {
 }
 
 impl Upload {
-    /// Creates the upload in a task of its own, so that being dropped while S3 answers does not
-    /// lose the id by which it is aborted.
     pub(super) async fn begin(put: PutObject) -> Result<Self> {
-        let runtime = Handle::try_current()
-            .map_err(|_| Error::invalid_input("a multipart upload needs a Tokio runtime"))?;
-        let request = put.client.client.create_multipart_upload();
-        let request = with_put_options!(request, &put.options)
-            .bucket(&put.name.bucket)
-            .key(&put.name.key)
-            .set_metadata(Some(put.metadata.clone()));
-        let (client, name) = (put.client.client.clone(), put.name.clone());
-        let (tell, told) = oneshot::channel();
-        runtime.spawn(async move {
-            let reply = request.send().await;
-            let open = reply.map_err(|e| name.failed("CreateMultipartUpload", e)).map(|reply| {
-                let id = reply.upload_id.unwrap_or_default();
-                OpenUpload { client, name, id, runtime: Handle::current() }
-            });
-            // If nobody listens any more it is dropped here, which aborts it.
-            drop(tell.send(open));
-        });
-        let open = told.await.map_err(|_| {
-            Error::new(ErrorKind::Store, "the runtime shut down during CreateMultipartUpload")
-        })??;
+        let metadata = put.metadata.clone();
+        let open = OpenUpload::begin(&put.client.client, &put.name, &put.options, metadata).await?;
         Ok(Self { put, open, spare: Mutex::default() })
     }
 
@@ -113,32 +83,11 @@ impl Upload {
             Error::invalid_input("more than 10,000 parts: give the body's length or longer parts")
         })?;
         let len = part.len() as u64;
-        let options = &self.put.options;
-        let request = self.open.client.upload_part();
-        let request = with_sse_customer_key!(request, options.sse_customer_key.as_ref())
-            .set_checksum_algorithm(options.checksum_algorithm.clone())
-            .bucket(&self.open.name.bucket)
-            .key(&self.open.name.key)
-            .upload_id(&self.open.id)
-            .part_number(number)
-            .body(ByteStream::from(part.clone()));
-        let reply = guarded(request.customize(), options.checksum_algorithm.as_ref())
-            .send()
-            .await
-            .map_err(|e| self.open.name.failed("UploadPart", e))?;
+        let done = self.open.send_part(number, part.clone()).await?;
         if let Ok(buffer) = part.try_into_mut() {
             self.spare().push(buffer);
         }
-        let part = CompletedPart::builder()
-            .part_number(number)
-            .set_e_tag(reply.e_tag)
-            .set_checksum_crc32(reply.checksum_crc32)
-            .set_checksum_crc32_c(reply.checksum_crc32_c)
-            .set_checksum_crc64_nvme(reply.checksum_crc64_nvme)
-            .set_checksum_sha1(reply.checksum_sha1)
-            .set_checksum_sha256(reply.checksum_sha256)
-            .build();
-        Ok((part, len))
+        Ok((done, len))
     }
 
     fn spare(&self) -> MutexGuard<'_, Vec<BytesMut>> {
@@ -146,66 +95,12 @@ impl Upload {
     }
 
     async fn complete(&self, parts: Vec<CompletedPart>, sealed_len: u64) -> Result<PutOutput> {
-        let options = &self.put.options;
-        let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
-        let request = self.open.client.complete_multipart_upload();
-        let reply = with_sse_customer_key!(request, options.sse_customer_key.as_ref())
-            .bucket(&self.open.name.bucket)
-            .key(&self.open.name.key)
-            .upload_id(&self.open.id)
-            .set_if_none_match(options.if_none_match.then(|| "*".to_owned()))
-            .multipart_upload(parts)
-            .send()
-            .await;
-        match reply {
+        match self.open.complete(parts).await {
             Ok(reply) => {
                 Ok(PutOutput { etag: reply.e_tag, version_id: reply.version_id, sealed_len })
             }
-            Err(error) => {
-                let error = self.open.name.failed("CompleteMultipartUpload", error);
-                self.put.find_stored(sealed_len).await.ok_or(error)
-            }
+            Err(error) => self.put.find_stored(sealed_len).await.ok_or(error),
         }
-    }
-}
-
-/// Aborts the upload when dropped, unless disarmed.
-struct OpenUpload {
-    client: Client,
-    name: Name,
-    /// Empty once there is nothing to abort.
-    id: String,
-    /// Where the abort runs, wherever this is dropped.
-    runtime: Handle,
-}
-
-impl OpenUpload {
-    fn disarm(mut self) {
-        self.id.clear();
-    }
-
-    /// Best effort: what stays behind is for the bucket's lifecycle rule.
-    async fn abort(mut self) {
-        let _ = self.request().send().await;
-        self.id.clear();
-    }
-
-    fn request(
-        &self,
-    ) -> aws_sdk_s3::operation::abort_multipart_upload::builders::AbortMultipartUploadFluentBuilder
-    {
-        let Name { bucket, key } = &self.name;
-        self.client.abort_multipart_upload().bucket(bucket).key(key).upload_id(&self.id)
-    }
-}
-
-impl Drop for OpenUpload {
-    fn drop(&mut self) {
-        if self.id.is_empty() {
-            return;
-        }
-        let request = self.request();
-        self.runtime.spawn(async move { request.send().await.map(drop) });
     }
 }
 
@@ -238,7 +133,7 @@ impl PartLen {
 }
 
 /// S3's limit.
-const MAX_PARTS: i32 = 10_000;
+pub(super) const MAX_PARTS: i32 = 10_000;
 /// Parts of one length before it doubles.
 const GROWTH: usize = 1000;
 

@@ -132,6 +132,7 @@ impl Call {
             ("GET", (_, false)) if has("list-type") => return "ListObjectsV2",
             ("GET", (_, false)) => "ListObjects",
             ("POST", (_, false)) if has("delete") => return "DeleteObjects",
+            ("GET", _) if has("tagging") => return "GetObjectTagging",
             ("GET", _) if has("uploadId") => return "ListParts",
             ("GET", _) => "GetObject",
             ("HEAD", _) => "HeadObject",
@@ -220,7 +221,7 @@ fn setting_operation(
 }
 
 /// Undoes URL encoding; what is not valid stays as it is.
-fn decode(text: &str) -> String {
+pub(crate) fn decode(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&first, tail)) = rest.split_first() {

@@ -6,6 +6,8 @@
 
 mod download;
 mod files;
+mod needs;
+mod properties;
 mod rules;
 mod settings;
 mod sink;
@@ -16,7 +18,6 @@ use std::fs;
 use std::io;
 
 use async_trait::async_trait;
-use http::HeaderMap;
 use s3s::S3;
 use s3s::S3Error;
 use s3s::S3Request;
@@ -34,6 +35,7 @@ pub(crate) use files::Files;
 pub use files::OpenUpload;
 use files::STAGING;
 use files::md5_of_file;
+use properties::Properties;
 pub(crate) use settings::Settings;
 use uploads::Uploads;
 
@@ -57,38 +59,6 @@ impl Store {
         Ok(Self { inner, files, change: RwLock::default(), uploads: Uploads::default() })
     }
 
-    /// Refuses what Amazon S3 refuses: without it, writes create the bucket.
-    fn need_bucket(&self, bucket: &str) -> S3Result {
-        if self.files.has_bucket(bucket) { Ok(()) } else { Err(s3_error!(NoSuchBucket)) }
-    }
-
-    /// Refuses an object that is not there, or is only a folder on the way to others.
-    fn need_object(&self, bucket: &str, key: &str) -> S3Result {
-        self.need_bucket(bucket)?;
-        if self.files.object(bucket, key).is_file() { Ok(()) } else { Err(s3_error!(NoSuchKey)) }
-    }
-
-    /// Refuses an upload that was completed, aborted or never begun; `s3s-fs` says
-    /// `AccessDenied`.
-    fn need_upload(&self, bucket: &str, key: &str, upload_id: &str) -> S3Result {
-        self.need_bucket(bucket)?;
-        if self.files.has_upload(bucket, key, upload_id) {
-            return Ok(());
-        }
-        Err(s3_error!(NoSuchUpload, "The specified upload does not exist."))
-    }
-
-    /// The ETag of what is stored under a key now.
-    fn current(&self, bucket: &str, key: &str) -> Option<ETag> {
-        self.need_object(bucket, key).ok()?;
-        self.files.etag(bucket, key).map(ETag::Strong)
-    }
-
-    /// Applies the conditions of a write to what is stored now.
-    fn check_write(&self, headers: &HeaderMap, bucket: &str, key: &str) -> S3Result {
-        rules::check_write(headers, self.current(bucket, key).as_ref())
-    }
-
     /// Answers `HEAD`. The caller holds `change`.
     async fn head(
         &self,
@@ -97,7 +67,9 @@ impl Store {
         // Folders are served, conditions ignored.
         self.need_object(&req.input.bucket, &req.input.key)?;
         let conditions = (req.input.if_match.clone(), req.input.if_none_match.clone());
+        let properties = self.files.properties(&req.input.bucket, &req.input.key);
         let mut reply = self.inner.head_object(req).await?;
+        properties.tell(&mut reply.output);
         rules::check_read(conditions.0, conditions.1, reply.output.e_tag.as_ref())?;
         reply.output.accept_ranges = Some("bytes".to_owned());
         Ok(reply)
@@ -146,7 +118,8 @@ impl S3 for Store {
         if let Some(etag) = self.files.etag(&bucket, &key) {
             self.files.set_etag(&bucket, &key, &etag);
         }
-        self.uploads.forget(&upload_id);
+        let properties = self.uploads.forget(&upload_id);
+        self.files.set_properties(&bucket, &key, &properties);
         Ok(reply)
     }
 
@@ -171,6 +144,9 @@ impl S3 for Store {
         // Conditions on the destination; `s3s` does not know of them.
         let (bucket, key) = (req.input.bucket.clone(), req.input.key.clone());
         self.check_write(&req.headers, &bucket, &key)?;
+        // Tags, and how it is to be stored, are ignored.
+        let properties = self.files.properties(from, source);
+        let properties = Properties::of_copy(&req.input, &properties);
         // The copy would be written over a file that is perhaps being read.
         let staged = Some(random_uuid()).filter(|_| !to_itself);
         if let Some(staged) = &staged {
@@ -181,6 +157,7 @@ impl S3 for Store {
         if let Some(staged) = staged {
             self.files.publish(&staged, &bucket, &key).map_err(S3Error::internal_error)?;
         }
+        self.files.set_properties(&bucket, &key, &properties);
         // A copy is not multipart, even of an object that was: its ETag is the MD5.
         if self.files.etag(&bucket, &key).is_some_and(|etag| etag.contains('-')) {
             let path = self.files.object(&bucket, &key);
@@ -213,9 +190,10 @@ impl S3 for Store {
         // The limit of 2 KB is not enforced.
         rules::check_metadata(req.input.metadata.as_ref())?;
         let checksum = req.input.checksum_algorithm.clone();
+        let properties = Properties::of_upload(&req.input);
         let reply = self.inner.create_multipart_upload(req).await?;
         if let Some(upload_id) = &reply.output.upload_id {
-            self.uploads.begin(upload_id, checksum.as_ref());
+            self.uploads.begin(upload_id, checksum.as_ref(), properties);
         }
         Ok(reply)
     }
@@ -295,6 +273,16 @@ impl S3 for Store {
         let body = download::body_of(file, part.clone());
         let is_partial = range.is_some();
         Ok(S3Response::new(rules::get_of(head, body, part, len, is_partial)))
+    }
+
+    async fn get_object_tagging(
+        &self,
+        req: S3Request<GetObjectTaggingInput>,
+    ) -> S3Result<S3Response<GetObjectTaggingOutput>> {
+        // Not implemented in `s3s-fs`.
+        self.need_object(&req.input.bucket, &req.input.key)?;
+        let tag_set = self.files.properties(&req.input.bucket, &req.input.key).tags();
+        Ok(S3Response::new(GetObjectTaggingOutput { tag_set, version_id: None }))
     }
 
     async fn head_bucket(
@@ -414,6 +402,9 @@ impl S3 for Store {
             sink::swallow(&mut req.input.body).await?;
             sink::forget_checksums(&mut req.input);
         }
+        // It knows two storage classes.
+        let properties = Properties::of_put(&req.input);
+        req.input.storage_class = None;
         // Content with a wrong checksum would replace the object all the same.
         let staged = random_uuid();
         STAGING.clone_into(&mut req.input.bucket);
@@ -424,6 +415,7 @@ impl S3 for Store {
         let _guard = self.change.write().await;
         let done = reply.and_then(|reply| {
             self.check_write(&headers, &bucket, &key)?;
+            self.files.set_properties(STAGING, &staged, &properties);
             self.files.publish(&staged, &bucket, &key).map_err(S3Error::internal_error)?;
             Ok(reply)
         });
@@ -473,10 +465,12 @@ impl S3 for Store {
             let current = self.current(bucket, key);
             rules::check_read(req.input.copy_source_if_match.clone(), None, current.as_ref())?;
         }
-        let reply = self.inner.upload_part_copy(req).await?;
-        let result = reply.output.copy_part_result.as_ref();
-        let etag = result.and_then(|part| part.e_tag.as_ref());
-        self.uploads.add_part(&upload_id, number, etag, Checksum::default());
+        let mut reply = self.inner.upload_part_copy(req).await?;
+        let result = reply.output.copy_part_result.get_or_insert_default();
+        // So is the checksum that was announced.
+        let checksum = self.uploads.checksum_of(&upload_id, &self.files.part(&upload_id, number));
+        self.uploads.add_part(&upload_id, number, result.e_tag.as_ref(), checksum.clone());
+        uploads::reply_to_copy_with(result, checksum);
         Ok(reply)
     }
 }

@@ -150,7 +150,7 @@ async fn of_stream(source: String, mut body: Body) -> waxseal::Result<Report> {
 }
 
 /// The envelope and header, if all of them was read. An envelope has 64 KiB at the most.
-fn front(read: &[u8]) -> waxseal::Result<Option<(Envelope, u64, floe::Header)>> {
+pub(crate) fn front(read: &[u8]) -> waxseal::Result<Option<(Envelope, u64, floe::Header)>> {
     let Some((envelope, at)) = Envelope::from_inline(read)? else { return Ok(None) };
     let Some(header) = read.get(at..at + floe::HEADER_LEN) else { return Ok(None) };
     Ok(Some((envelope, at as u64, floe::Header::parse(header)?)))

@@ -62,6 +62,13 @@ impl KeyNames {
         })
     }
 
+    /// Whether both mean one key.
+    pub(crate) fn share_a_key_with(&self, other: &Self) -> bool {
+        let is_same = |own: &String, other: &String| own == other || are_replicas(own, other);
+        let has = |own: &String| other.ids.iter().any(|other| is_same(own, other));
+        self.provider == other.provider && self.ids.iter().any(has)
+    }
+
     /// Whether `wrapped` names one of them. The replicas of a multi-Region key are one key.
     pub(crate) fn have(&self, wrapped: &WrappedKey) -> bool {
         let is_same = |own: &String, other: &str| own == other || are_replicas(own, other);

@@ -15,6 +15,8 @@ mod reference;
 mod aws_errors;
 mod ceph;
 mod doctor;
+#[cfg(target_os = "linux")]
+mod error_codes;
 mod files;
 #[cfg(target_os = "linux")]
 mod hygiene;
@@ -22,12 +24,16 @@ mod inspect_keys;
 mod keys;
 mod moto;
 mod outputs;
+mod pages;
 mod passphrases;
 mod policy;
 mod ranges;
 mod regions;
+mod rewrap;
+mod rotate;
 mod s3;
 mod several_keys;
+mod shells;
 mod signals;
 mod signing;
 mod support;

@@ -1,28 +1,13 @@
 //! Help and command lines that can never work.
 
 use crate::support::User;
+use crate::support::subcommands;
 
 #[test]
 fn help_fits_80_columns_and_has_examples_and_codes() {
     let user = User::new();
-    for command in [
-        "",
-        "seal ",
-        "open ",
-        "cp ",
-        "cat ",
-        "inspect ",
-        "keygen ",
-        "policy ",
-        "doctor ",
-        "policy bucket ",
-        "policy bucket-encryption ",
-        "policy lifecycle ",
-        "policy key ",
-        "policy iam-writer ",
-        "policy iam-reader ",
-        "policy iam-rewrapper ",
-    ] {
+    let commands = subcommands().into_iter().map(|name| name + " ");
+    for command in commands.chain([String::new()]) {
         let help = user.run(&format!("{command}--help")).succeeds().stdout;
         let help = String::from_utf8(help).unwrap();
         for line in help.lines() {
@@ -90,6 +75,15 @@ fn impossible_command_lines_are_code_2() {
         "seal s3://bucket/k",
         "open s3://bucket/k",
         "open f -o s3://bucket/k",
+        "rewrap f --key local",
+        "rewrap f --from-key local",
+        "rewrap --from-key local --key rsa:x",
+        "rewrap f --from-key local --key local --key local",
+        "rewrap f --from-key local --key rsa:x --jobs 0",
+        "rewrap f --from-key local --key rsa:x --before yesterday",
+        "rewrap f --from-key local --key rsa:x --keep --before 2026-01-01T00:00:00Z",
+        "rotate",
+        "rotate f --before 9026-01-01T00:00:00Z",
     ] {
         let ran = user.run(line);
         assert_eq!(ran.code, Some(2), "{line}: {}", ran.stderr);

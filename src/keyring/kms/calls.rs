@@ -211,7 +211,7 @@ impl Calls {
         self.checked(alias, reply.key_metadata.and_then(|metadata| metadata.arn))
     }
 
-    fn wrapped(
+    pub(super) fn wrapped(
         &self,
         key: &KeyName<'_>,
         used: Option<String>,
@@ -255,17 +255,17 @@ pub(super) fn take(plaintext: Option<Blob>) -> Zeroizing<Vec<u8>> {
     Zeroizing::new(plaintext.map(Blob::into_inner).unwrap_or_default())
 }
 
-fn another_key(asked: &str, used: &str) -> Error {
+pub(super) fn another_key(asked: &str, used: &str) -> Error {
     Error::authentication(format!("KMS used the key {used:?}, asked for was {asked}"))
 }
 
-fn pairs(context: &EncryptionContext) -> Option<HashMap<String, String>> {
+pub(super) fn pairs(context: &EncryptionContext) -> Option<HashMap<String, String>> {
     let own = |(k, v): (&str, &str)| (k.to_owned(), v.to_owned());
     (!context.is_empty()).then(|| context.iter().map(own).collect())
 }
 
 /// Most bytes of a ciphertext that KMS takes.
-const MAX_CIPHERTEXT: usize = 6144;
+pub(super) const MAX_CIPHERTEXT: usize = 6144;
 
 #[cfg(test)]
 mod tests {

@@ -13,6 +13,7 @@ use crate::keyring;
 use crate::keyring::DataKey;
 use crate::keyring::KeyRequest;
 use crate::keyring::Keyring;
+use crate::keyring::Standing;
 use crate::keyring::WrappedKey;
 use crate::keyring::kms::PROVIDER;
 use crate::keyring::kms::arn::Arn;
@@ -82,6 +83,12 @@ impl Keyring for KmsDiscoveryKeyring {
     /// Refuses with `InvalidInput`: there is no key to wrap under.
     async fn wrap_data_key(&self, _: &SecretKey, _: &KeyRequest<'_>) -> Result<Vec<WrappedKey>> {
         Err(only_opens())
+    }
+
+    async fn standing(&self, wrapped: &WrappedKey) -> Result<Standing> {
+        let admitted = wrapped.key_id().and_then(|stored| self.admitted(stored));
+        let opens = wrapped.is_for(PROVIDER) && admitted.is_some();
+        Ok(if opens { Standing::Opens } else { Standing::Foreign })
     }
 
     /// Asks KMS at most once for each of `wrapped` that names a key to open with.

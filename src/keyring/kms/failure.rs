@@ -27,7 +27,7 @@ where
         SdkError::ServiceError(answer) => answer.into_err().into(),
         other => other.into_source().unwrap_or_else(|_| "the KMS call failed".into()),
     };
-    let error = Error::new(kind, text).with_source(source);
+    let error = Error::new(kind, text).with_service_code(&failure.code).with_source(source);
     match &*failure.code {
         "AccessDeniedException" | "AccessDenied" => error.with_refused_key(key.to_refuse(), false),
         "DisabledException" | "KMSInvalidStateException" | "NotFoundException" => {
@@ -45,6 +45,11 @@ fn classify(operation: &str, code: &str) -> (ErrorKind, &'static str) {
         "AccessDeniedException" | "AccessDenied" if operation == DESCRIBE_KEY => {
             let remedy = "; allow kms:DescribeKey in the key policy or by IAM, \
                  or name the key by its ARN";
+            (KeyAccess, remedy)
+        }
+        "AccessDeniedException" | "AccessDenied" if operation == RE_ENCRYPT => {
+            let remedy = "; allow this caller kms:ReEncryptFrom with the old key and \
+                 kms:ReEncryptTo with the new one, with this context";
             (KeyAccess, remedy)
         }
         "AccessDeniedException" | "AccessDenied" => {
@@ -77,6 +82,8 @@ fn classify(operation: &str, code: &str) -> (ErrorKind, &'static str) {
 
 /// The operation that says which key an alias means.
 pub(super) const DESCRIBE_KEY: &str = "DescribeKey";
+/// The operation that needs the permission for two keys.
+pub(super) const RE_ENCRYPT: &str = "ReEncrypt";
 
 #[cfg(test)]
 mod tests {
@@ -85,6 +92,7 @@ mod tests {
 
     use crate::context::EncryptionContext;
     use crate::error::Error;
+    use crate::error::ErrorKind;
     use crate::keyring::KeyRequest;
     use crate::keyring::Keyring;
     use crate::keyring::KmsKeyring;
@@ -122,6 +130,8 @@ mod tests {
                     let error = seal(&keyring).await.unwrap();
                     let expected = for_all.filter(|_| knows);
                     assert_eq!(refused(&error, &arn), expected, "{code}, {name}");
+                    let is_told = error.kind() != ErrorKind::Authentication;
+                    assert_eq!(error.service_code(), is_told.then_some(code));
                     assert_eq!(refused(&error, "arn:aws:kms:us-east-1:111122223333:key/x"), None);
                     aws.clear_faults();
                     // From now on the keyring knows which key its name means.

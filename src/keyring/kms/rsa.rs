@@ -18,6 +18,7 @@ use crate::keyring;
 use crate::keyring::DataKey;
 use crate::keyring::KeyRequest;
 use crate::keyring::Keyring;
+use crate::keyring::Standing;
 use crate::keyring::WrappedKey;
 use crate::keyring::kms::calls::Calls;
 use crate::keyring::kms::calls::malformed_reply;
@@ -129,6 +130,10 @@ impl Keyring for KmsRsaKeyring {
         request: &KeyRequest<'_>,
     ) -> Result<Vec<WrappedKey>> {
         Ok(vec![self.recipient.wrap(key, request.context())?])
+    }
+
+    async fn standing(&self, wrapped: &WrappedKey) -> Result<Standing> {
+        Ok(self.recipient.standing(wrapped))
     }
 
     async fn unwrap_data_key(

@@ -4,6 +4,7 @@
 //! <root>/<bucket>/<key>                                                 the object
 //! <root>/.bucket-<B>.object-<K>.metadata.json                           its metadata
 //! <root>/.bucket-<B>.object-<K>.internal.json                           ETag and checksums
+//! <root>/.bucket-<B>.object-<K>.properties.json                         what it does not keep
 //! <root>/.bucket-<B>.object-<K>.upload-<id>.metadata.json               of an open upload
 //! <root>/.upload-<id>.json                                              owner of an upload
 //! <root>/.upload_id-<id>.part-<n>                                       a part of an upload
@@ -28,6 +29,8 @@ use s3s::crypto::Checksum;
 use s3s::crypto::Md5;
 use serde_json::Map;
 use serde_json::Value;
+
+use crate::s3::properties::Properties;
 
 /// A folder that holds buckets.
 #[derive(Clone, Debug)]
@@ -153,6 +156,15 @@ impl Files {
         write_json(&self.side_file(bucket, key, "internal"), &info);
     }
 
+    /// What `s3s-fs` does not keep of an object.
+    pub(super) fn properties(&self, bucket: &str, key: &str) -> Properties {
+        Properties::from_json(read_json(&self.side_file(bucket, key, PROPERTIES)))
+    }
+
+    pub(super) fn set_properties(&self, bucket: &str, key: &str, properties: &Properties) {
+        write_json(&self.side_file(bucket, key, PROPERTIES), properties.json());
+    }
+
     /// Removes what is kept beside an object that is gone, and the folders that only led to it.
     pub(crate) fn forget(&self, bucket: &str, key: &str) {
         SIDE_FILES.iter().for_each(|kind| remove(&self.side_file(bucket, key, kind)));
@@ -206,7 +218,7 @@ impl Files {
         read_json(&self.side_file(bucket, key, "metadata"))
     }
 
-    fn part(&self, upload_id: &str, number: i32) -> PathBuf {
+    pub(super) fn part(&self, upload_id: &str, number: i32) -> PathBuf {
         self.root.join(format!(".upload_id-{upload_id}.part-{number}"))
     }
 
@@ -281,7 +293,8 @@ fn write_json(path: &Path, content: &Map<String, Value>) {
 pub(super) const STAGING: &str = ".staging";
 
 /// What is kept beside each object.
-const SIDE_FILES: [&str; 2] = ["metadata", "internal"];
+const SIDE_FILES: [&str; 3] = ["metadata", "internal", PROPERTIES];
+const PROPERTIES: &str = "properties";
 
 #[cfg(test)]
 mod tests {

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::iter::zip;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::task::Poll;
@@ -16,6 +17,7 @@ use s3s::checksum::ChecksumHasher;
 use s3s::dto::Checksum;
 use s3s::dto::ChecksumAlgorithm;
 use s3s::dto::CompletedPart;
+use s3s::dto::CopyPartResult;
 use s3s::dto::ETag;
 use s3s::dto::PartNumber;
 use s3s::dto::StreamingBlob;
@@ -24,6 +26,7 @@ use s3s::dto::UploadPartOutput;
 use s3s::s3_error;
 
 use crate::record::lock;
+use crate::s3::properties::Properties;
 
 /// The checksums that a typed request or reply states.
 macro_rules! checksum_of {
@@ -46,6 +49,7 @@ pub(super) struct Uploads(Mutex<HashMap<String, Upload>>);
 #[derive(Debug, Default)]
 struct Upload {
     checksum: Option<String>,
+    properties: Properties,
     parts: HashMap<PartNumber, Part>,
 }
 
@@ -56,13 +60,20 @@ struct Part {
 }
 
 impl Uploads {
-    pub(super) fn begin(&self, upload_id: &str, checksum: Option<&ChecksumAlgorithm>) {
+    pub(super) fn begin(
+        &self,
+        upload_id: &str,
+        checksum: Option<&ChecksumAlgorithm>,
+        properties: Properties,
+    ) {
         let checksum = checksum.map(|algorithm| algorithm.as_str().to_owned());
-        lock(&self.0).insert(upload_id.to_owned(), Upload { checksum, ..Upload::default() });
+        let upload = Upload { checksum, properties, ..Upload::default() };
+        lock(&self.0).insert(upload_id.to_owned(), upload);
     }
 
-    pub(super) fn forget(&self, upload_id: &str) {
-        lock(&self.0).remove(upload_id);
+    /// Forgets an upload; gives what the object of it is to have.
+    pub(super) fn forget(&self, upload_id: &str) -> Properties {
+        lock(&self.0).remove(upload_id).unwrap_or_default().properties
     }
 
     pub(super) fn etag(&self, upload_id: &str, number: PartNumber) -> Option<String> {
@@ -80,6 +91,21 @@ impl Uploads {
         let mut uploads = lock(&self.0);
         let parts = &mut uploads.entry(upload_id.to_owned()).or_default().parts;
         parts.insert(number, Part { etag, checksum });
+    }
+
+    /// What was announced, of a part that was copied.
+    pub(super) fn checksum_of(&self, upload_id: &str, part: &Path) -> Checksum {
+        let announced = lock(&self.0).get(upload_id).and_then(|upload| upload.checksum.clone());
+        let is = |algorithm| announced.as_deref() == Some(algorithm);
+        let mut hasher = ChecksumHasher {
+            crc32: is(ChecksumAlgorithm::CRC32).then(Default::default),
+            crc32c: is(ChecksumAlgorithm::CRC32C).then(Default::default),
+            crc64nvme: is(ChecksumAlgorithm::CRC64NVME).then(Default::default),
+            sha1: is(ChecksumAlgorithm::SHA1).then(Default::default),
+            sha256: is(ChecksumAlgorithm::SHA256).then(Default::default),
+        };
+        hasher.update(&std::fs::read(part).unwrap_or_default());
+        hasher.finalize()
     }
 
     pub(super) fn remove_part(&self, upload_id: &str, number: PartNumber) {
@@ -184,13 +210,25 @@ impl Watched {
     }
 }
 
+/// Sets the checksums in a typed reply.
+macro_rules! set_checksum {
+    ($reply:expr, $checksum:expr) => {
+        $reply.checksum_crc32 = $checksum.checksum_crc32;
+        $reply.checksum_crc32c = $checksum.checksum_crc32c;
+        $reply.checksum_crc64nvme = $checksum.checksum_crc64nvme;
+        $reply.checksum_sha1 = $checksum.checksum_sha1;
+        $reply.checksum_sha256 = $checksum.checksum_sha256;
+    };
+}
+
 /// Sets the checksums of a part in the reply to it.
 pub(super) fn reply_with(reply: &mut UploadPartOutput, checksum: Checksum) {
-    reply.checksum_crc32 = checksum.checksum_crc32;
-    reply.checksum_crc32c = checksum.checksum_crc32c;
-    reply.checksum_crc64nvme = checksum.checksum_crc64nvme;
-    reply.checksum_sha1 = checksum.checksum_sha1;
-    reply.checksum_sha256 = checksum.checksum_sha256;
+    set_checksum!(reply, checksum);
+}
+
+/// The same for a part that was copied.
+pub(super) fn reply_to_copy_with(reply: &mut CopyPartResult, checksum: Checksum) {
+    set_checksum!(reply, checksum);
 }
 
 /// All checksums, with the names of their algorithms.

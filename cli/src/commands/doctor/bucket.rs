@@ -330,10 +330,9 @@ pub(super) fn is<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>, code: &str)
 }
 
 /// What an error says, on one line.
-pub(super) fn said<E, R>(operation: &str, error: SdkError<E, R>) -> String
+pub(super) fn said<E>(operation: &str, error: SdkError<E>) -> String
 where
     E: ProvideErrorMetadata + RequestId + std::error::Error + Send + Sync + 'static,
-    R: std::fmt::Debug + Send + Sync + 'static,
 {
     failed("it could not be asked", ErrorKind::Store, operation, error).reason()
 }

@@ -1,0 +1,92 @@
+//! A sealed file that another is to take the place of.
+
+use std::fs::File;
+use std::fs::Metadata;
+use std::io::Read as _;
+use std::io::Seek as _;
+use std::io::SeekFrom;
+use std::path::Path;
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use waxseal::Body;
+use waxseal::floe;
+
+use crate::exit::Code;
+use crate::exit::Failure;
+use crate::keys::Keys;
+use crate::output::Output;
+
+/// A file, as it was when it was opened.
+#[derive(Debug)]
+pub(crate) struct SealedFile {
+    path: PathBuf,
+    file: File,
+    found: Metadata,
+    front: Vec<u8>,
+}
+
+impl SealedFile {
+    /// # Errors
+    ///
+    /// `Code::Store` if it cannot be read.
+    pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
+        let read = || {
+            let file = File::open(path)?;
+            let found = file.metadata()?;
+            let mut front = Vec::new();
+            (&file).take(LONGEST_FRONT).read_to_end(&mut front)?;
+            Ok((file, found, front))
+        };
+        let (file, found, front) = read().map_err(|e| unreadable(path, e))?;
+        Ok(Self { path: path.to_owned(), file, found, front })
+    }
+
+    /// Enough of its beginning for an envelope and a header.
+    pub(crate) fn front(&self) -> &[u8] {
+        &self.front
+    }
+
+    /// Whether it was modified before `time`, if one is given.
+    pub(crate) fn is_before(&self, time: Option<SystemTime>) -> bool {
+        time.is_none_or(|time| self.found.modified().is_ok_and(|modified| modified < time))
+    }
+
+    /// Its bytes from `start` on.
+    ///
+    /// # Errors
+    ///
+    /// `Code::Store` if it cannot be read.
+    pub(crate) fn body_from(&self, start: usize) -> Result<Body, Failure> {
+        let mut file = self.file.try_clone().map_err(|e| unreadable(&self.path, e))?;
+        file.seek(SeekFrom::Start(start as u64)).map_err(|e| unreadable(&self.path, e))?;
+        Ok(Body::from_file(file, self.path.display().to_string()))
+    }
+
+    /// Puts `body` in its place once that is whole, unless somebody else changed the file.
+    ///
+    /// # Errors
+    ///
+    /// `Code::Store` if it cannot be written or was changed; `what` could not be done if `body`
+    /// fails.
+    pub(crate) async fn replace(self, body: Body, what: &str, keys: &Keys) -> Result<(), Failure> {
+        let mut output = Output::replacing(&self.path).await?;
+        output.fill(body, what, keys).await?;
+        let now = self.path.metadata().ok();
+        let is_same = now.is_some_and(|now| {
+            now.len() == self.found.len() && now.modified().ok() == self.found.modified().ok()
+        });
+        if !is_same {
+            let text = format!("{} was changed while it was read", self.path.display());
+            return Err(Failure::new(Code::Store, text).remedy("run it again"));
+        }
+        output.commit().await
+    }
+}
+
+fn unreadable(path: &Path, error: std::io::Error) -> Failure {
+    let failure = Failure::io(format!("cannot read {}", path.display()), error);
+    failure.and("check the path and its permissions")
+}
+
+const LONGEST_FRONT: u64 = (64 << 10) + floe::HEADER_LEN as u64;

@@ -1,0 +1,129 @@
+//! What S3 keeps of an object besides its bytes, to be given to the object that takes its place.
+
+use std::collections::HashMap;
+use std::time::SystemTime;
+
+use aws_sdk_s3::error::ProvideErrorMetadata as _;
+use aws_sdk_s3::operation::head_object::HeadObjectOutput;
+use aws_sdk_s3::primitives::DateTime;
+use aws_sdk_s3::primitives::DateTimeFormat;
+use aws_sdk_s3::types::ChecksumAlgorithm;
+use aws_sdk_s3::types::StorageClass;
+use percent_encoding::NON_ALPHANUMERIC;
+use percent_encoding::utf8_percent_encode;
+
+use crate::envelope::Envelope;
+use crate::error::Error;
+use crate::error::Result;
+use crate::s3::Name;
+use crate::s3::PutOptions;
+use crate::s3::S3EncryptionClient;
+use crate::s3::head::entries;
+use crate::s3::head::user_metadata;
+
+/// Everything that can be asked for again. Tags and user metadata are apart.
+///
+/// # Errors
+///
+/// `InvalidInput` for what cannot be: the object must then stay as it is.
+pub(super) fn properties(name: &Name, head: &HeadObjectOutput) -> Result<PutOptions> {
+    let refuse = |what: &str| Err(Error::invalid_input(format!("{name} {what}")));
+    if head.sse_customer_algorithm().is_some() {
+        return refuse("is encrypted under an SSE-C key, which S3 does not keep: get and put it");
+    }
+    let archived = [StorageClass::Glacier, StorageClass::DeepArchive];
+    if head.storage_class().is_some_and(|class| archived.contains(class))
+        || head.archive_status().is_some()
+    {
+        return refuse("is archived: restore it, and copy it to another storage class");
+    }
+    if head.missing_meta().is_some_and(|count| count > 0) {
+        return refuse("has user metadata that S3 cannot tell, and which would be lost");
+    }
+    Ok(PutOptions {
+        bucket_key_enabled: head.bucket_key_enabled(),
+        object_lock_legal_hold_status: head.object_lock_legal_hold_status().cloned(),
+        object_lock_mode: head.object_lock_mode().cloned(),
+        object_lock_retain_until_date: head.object_lock_retain_until_date().copied(),
+        server_side_encryption: head.server_side_encryption().cloned(),
+        ssekms_key_id: head.ssekms_key_id().map(str::to_owned),
+        storage_class: head.storage_class().cloned(),
+        website_redirect_location: head.website_redirect_location().map(str::to_owned),
+        ..copied(name, head)?
+    })
+}
+
+/// Whether the object was last modified before `time`.
+pub(super) fn is_before(head: &HeadObjectOutput, time: SystemTime) -> bool {
+    head.last_modified().is_some_and(|modified| *modified < DateTime::from(time))
+}
+
+/// What S3 copies with an object.
+pub(super) fn copied(name: &Name, head: &HeadObjectOutput) -> Result<PutOptions> {
+    let expires = head.expires_string().map(|text| {
+        DateTime::from_str(text, DateTimeFormat::HttpDate).map_err(|_| {
+            Error::invalid_input(format!("{name} has an Expires header that is no date"))
+        })
+    });
+    let own = |text: Option<&str>| text.map(str::to_owned);
+    Ok(PutOptions {
+        cache_control: own(head.cache_control()),
+        checksum_algorithm: checksum_algorithm(head),
+        checksum_type: head.checksum_type().cloned(),
+        content_disposition: own(head.content_disposition()),
+        content_encoding: own(head.content_encoding()),
+        content_language: own(head.content_language()),
+        content_type: own(head.content_type()),
+        expires: expires.transpose()?,
+        ..PutOptions::new()
+    })
+}
+
+/// The user metadata with this envelope instead of the one in it.
+pub(super) fn metadata_with(
+    head: &HeadObjectOutput,
+    envelope: &Envelope,
+) -> Result<HashMap<String, String>> {
+    let others = user_metadata(entries(head));
+    Ok(others.into_iter().chain(envelope.to_metadata()?).collect())
+}
+
+/// The user metadata as it is.
+pub(super) fn metadata(head: &HeadObjectOutput) -> HashMap<String, String> {
+    head.metadata().cloned().unwrap_or_default()
+}
+
+/// The checksum that S3 keeps with the object, if the reply was asked for it.
+fn checksum_algorithm(head: &HeadObjectOutput) -> Option<ChecksumAlgorithm> {
+    let kept = [
+        (head.checksum_crc64_nvme(), ChecksumAlgorithm::Crc64Nvme),
+        (head.checksum_crc32(), ChecksumAlgorithm::Crc32),
+        (head.checksum_crc32_c(), ChecksumAlgorithm::Crc32C),
+        (head.checksum_sha1(), ChecksumAlgorithm::Sha1),
+        (head.checksum_sha256(), ChecksumAlgorithm::Sha256),
+    ];
+    kept.into_iter().find_map(|(value, algorithm)| value.map(|_| algorithm))
+}
+
+impl S3EncryptionClient {
+    /// The tags of an object as a request states them, where S3 does not copy them itself.
+    pub(super) async fn tagging(
+        &self,
+        name: &Name,
+        version: Option<&str>,
+    ) -> Result<Option<String>> {
+        let request = self.client.get_object_tagging().bucket(&name.bucket).key(&name.key);
+        let reply = match request.set_version_id(version.map(str::to_owned)).send().await {
+            Ok(reply) => reply,
+            // Where there are no tags.
+            Err(error) if error.code() == Some("NotImplemented") => return Ok(None),
+            Err(error) => return Err(name.failed("GetObjectTagging", error)),
+        };
+        let pair = |tag: &aws_sdk_s3::types::Tag| {
+            let key = utf8_percent_encode(tag.key(), NON_ALPHANUMERIC);
+            format!("{key}={}", utf8_percent_encode(tag.value(), NON_ALPHANUMERIC))
+        };
+        let pairs: Vec<_> = reply.tag_set().iter().map(pair).collect();
+        Ok((!pairs.is_empty()).then(|| pairs.join("&")))
+    }
+}
