@@ -58,6 +58,25 @@ fn every_command_has_a_page_with_its_session() {
     }
 }
 
+#[test]
+fn every_page_is_listed_and_links_lead_somewhere() {
+    for name in ["commands", "recipes"] {
+        let list = docs().join(name).join("README.md");
+        let listed = std::fs::read_to_string(&list).unwrap();
+        for path in folder(name) {
+            let link = format!("]({})", path.file_name().unwrap().to_str().unwrap());
+            assert!(listed.contains(&link), "{} lacks {link}", list.display());
+        }
+        for path in folder(name).into_iter().chain([list]) {
+            let text = std::fs::read_to_string(&path).unwrap();
+            for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+                let leads = path.with_file_name(link).is_file() || link.starts_with("https://");
+                assert!(leads, "{}: {link}", path.display());
+            }
+        }
+    }
+}
+
 /// A page that shows something else than what happens is found, in each way.
 #[test]
 fn a_page_that_is_wrong_is_found() {
