@@ -318,21 +318,3 @@ fn a_failing_list_is_told_after_what_was_begun() {
     ran.fails(2, &["in the manifest", "re-wrapped 1"]);
     assert_eq!(world.moved(), 1);
 }
-
-#[test]
-fn json_fields_are_documented() {
-    let world = World::start(1);
-    for (command, options) in [
-        ("rewrap", "--from-key aws-kms:alias/demo --key aws-kms:alias/new"),
-        ("rotate", "--key aws-kms:alias/new"),
-    ] {
-        let help = world.user.run(&format!("{command} --help")).succeeds().stdout;
-        let help = String::from_utf8(help).unwrap();
-        let line = format!("{command} {options} --json s3://demo/orders/0000");
-        let report = json(&world.user.run(&line).succeeds().stdout);
-        assert_eq!(report["changed"].as_array().unwrap().len(), 1);
-        for field in report.as_object().unwrap().keys() {
-            assert!(help.contains(&format!("\n  {field} ")), "{command}: no field {field}");
-        }
-    }
-}
