@@ -121,13 +121,24 @@ const KNOWN: &[Known] = &[
     known(
         "key-of-another-use",
         "use a key that is for this: `waxseal key show` tells what it is for",
-        &[Kms(&["InvalidKeyUsageException"], "")],
+        &[Kms(&["InvalidKeyUsageException", "UnsupportedOperationException"], "")],
     ),
     known(
         "key-name-invalid",
         "name the key by its id, its ARN or alias/NAME",
-        &[Kms(&["InvalidArnException", "ValidationException"], "")],
+        &[Kms(&["InvalidAliasNameException", "InvalidArnException", "ValidationException"], "")],
     ),
+    known(
+        "alias-in-use",
+        "choose another name, or move it: `waxseal key alias --move`",
+        &[Kms(&["AlreadyExistsException"], "")],
+    ),
+    known(
+        "key-policy-refused",
+        "mend the policy: it must be valid, and leave you the right to change it",
+        &[Kms(&["MalformedPolicyDocumentException"], "")],
+    ),
+    known("key-needed", "bring the objects under another key first: `waxseal rewrap`", &[]),
     // Who asks.
     known(
         "clock-skew",
@@ -175,9 +186,14 @@ const KNOWN: &[Known] = &[
         "throttled",
         "run it again later; AWS_MAX_ATTEMPTS=10 tries more often",
         &[
-            Kms(&["ThrottlingException", "LimitExceededException"], ""),
+            Kms(&["ThrottlingException"], ""),
             S3(&["SlowDown", "RequestLimitExceeded", "Throttling", "HTTP 429"], ""),
         ],
+    ),
+    known(
+        "quota",
+        "a quota of KMS is used up: the message says which",
+        &[Kms(&["LimitExceededException"], "")],
     ),
     known(
         "service-failing",
@@ -372,7 +388,7 @@ const KNOWN: &[Known] = &[
     ),
     known(NO_PAGE, "give fewer --key", &[Says("at most 16 wrapped keys")]),
     known(
-        NO_PAGE,
+        "other-key",
         "name the key it is under as --from-key",
         &[Says("which none of the old keys is")],
     ),

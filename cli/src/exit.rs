@@ -96,6 +96,11 @@ impl Failure {
         Self { remedy: Some(remedy.into()), ..self }
     }
 
+    /// Sets what the user can do about it, if nothing better is known.
+    pub(crate) fn otherwise(self, remedy: &'static str) -> Self {
+        Self { remedy: self.remedy.or(Some(remedy.into())), ..self }
+    }
+
     /// Adds to what the user can do about it.
     pub(crate) fn and(self, more: &str) -> Self {
         let remedy = match &self.remedy {

@@ -37,6 +37,7 @@ impl Met {
 fn every_code_is_met_and_explained() {
     let mut met = Met::default();
     keys(&mut met);
+    managed_keys(&mut met);
     key_files(&mut met);
     callers(&mut met);
     ways(&mut met);
@@ -95,6 +96,38 @@ fn keys(met: &mut Met) {
     kms("DisableKey", &format!(r#"{{"KeyId": "{several}"}}"#));
     let ran = user.run(&format!("open several --key local:yours {keys}"));
     met.meets("key-disabled", 4, ran);
+}
+
+fn managed_keys(met: &mut Met) {
+    let aws = Aws::start();
+    let user = user_of(&aws);
+    met.meets("alias-in-use", 4, user.run("key create --alias alias/demo"));
+    let other = aws.services.create_key("alias/other");
+    met.meets("alias-in-use", 4, user.run(&format!("key alias alias/demo {other}")));
+    // Another was faster.
+    aws.services.fail("CreateAlias", 1, Fault::kms_error(400, "AlreadyExistsException"));
+    met.meets("alias-in-use", 4, user.run("key create --alias alias/new"));
+    let answers = [
+        ("MalformedPolicyDocumentException", "key-policy-refused"),
+        ("LimitExceededException", "quota"),
+        ("UnsupportedOperationException", "key-of-another-use"),
+        ("DisabledException", "key-disabled"),
+        ("NotFoundException", "key-not-found"),
+    ];
+    for (code, section) in answers {
+        aws.services.fail("CreateKey", 1, Fault::kms_error(400, code));
+        met.meets(section, 4, user.run("key create"));
+    }
+    aws.services.fail("CreateAlias", 1, Fault::kms_error(400, "InvalidAliasNameException"));
+    met.meets("key-name-invalid", 4, user.run("key create --alias alias/new"));
+    user.run(PUT).succeeds();
+    met.meets("key-needed", 4, user.run("key schedule-deletion alias/demo s3://demo/k"));
+    user.write("manifest", "absent\n");
+    let ran = user.run("key schedule-deletion alias/demo --manifest manifest");
+    met.meets("key-needed", 4, ran);
+    let line = "rewrap --from-key aws-kms:alias/new --key aws-kms:alias/other s3://demo/k";
+    aws.services.create_key("alias/new");
+    met.meets("other-key", 4, user.run(line));
 }
 
 fn key_files(met: &mut Met) {

@@ -383,7 +383,7 @@ fn kms_refusals_have_a_cause_a_request_id_and_a_remedy() {
     user.run("key disable alias/demo").succeeds();
     user.run("key rotate-now alias/demo").fails(4, &["DisabledException", "waxseal key enable"]);
     aws.services.fail("EnableKey", 1, Fault::kms_error(400, "ThrottlingException"));
-    user.run("key enable alias/demo").fails(4, &["ThrottlingException", "try again later"]);
+    user.run("key enable alias/demo").fails(4, &["ThrottlingException", "run it again later"]);
     aws.services.fail("DescribeKey", 1, Fault::kms_error(400, "ExpiredTokenException"));
     user.run("key show alias/demo").fails(4, &["ExpiredToken", "credentials"]);
     let mut user = User::new();

@@ -63,6 +63,7 @@ pub(super) async fn run(args: AliasArgs, verbosity: Verbosity) -> Result<(), Fai
         Some(_) if !changed => {}
         Some(now) if !moves => {
             return Err(Failure::new(Code::Key, format!("{alias} names {now}, and was not moved"))
+                .known("alias-in-use")
                 .remedy(format!(
                     "give --move if it shall name {} from now on; what {now} sealed still needs it",
                     key.arn()

@@ -142,6 +142,7 @@ async fn need_free(kms: &Client, alias: &AliasName) -> Result<(), Failure> {
                 Code::Key,
                 format!("{alias} is the name of {arn} already; no key was made"),
             )
+            .known("alias-in-use")
             .remedy(format!(
                 "choose another --alias; or make the key without it, and then move this one: \
                      `waxseal key alias --move {alias} KEY`"

@@ -213,7 +213,7 @@ impl Checked {
     fn refusal(&self, provider: &str, arn: &str) -> Option<Failure> {
         let [only, unknown, failed] =
             [self.depends_only.len(), self.depends_unknown.len(), self.failed.len()];
-        let refused = |what: String| Failure::new(Code::Key, what);
+        let refused = |what: String| Failure::new(Code::Key, what).known("key-needed");
         if only > 0 {
             let rewrap = format!(
                 "wrap their data keys with another one first: `waxseal rewrap --from-key \

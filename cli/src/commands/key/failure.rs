@@ -19,7 +19,7 @@ where
     let failure = aws::failed(what, ErrorKind::Keyring, &format!("KMS {operation}"), error);
     match remedy {
         Some(remedy) => failure.remedy(remedy),
-        None => failure,
+        None => failure.otherwise("try again later, or look it up in the documentation of KMS"),
     }
 }
 
@@ -48,29 +48,19 @@ fn code<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Option<&str> {
     error.as_service_error()?.code()
 }
 
+/// What is to be done here in particular, better than what is known in general.
 fn remedy<E: ProvideErrorMetadata, R>(operation: &str, error: &SdkError<E, R>) -> Option<String> {
-    let text = match error.as_service_error()?.code().unwrap_or_default() {
+    let text = match error.as_service_error()?.code()? {
         "AccessDeniedException" | "AccessDenied" => {
             return Some(format!("allow kms:{operation} by IAM or in the key policy"));
         }
-        "AlreadyExistsException" => "choose another name; `waxseal key list` shows those in use",
         "ConflictException" => "another change of this key is not done yet: try again in a minute",
         "DisabledException" => "enable the key first: `waxseal key enable KEY`",
-        "ExpiredTokenException"
-        | "UnrecognizedClientException"
-        | "InvalidSignatureException"
-        | "IncompleteSignature"
-        | "InvalidClientTokenId"
-        | "MissingAuthenticationToken" => "renew the AWS credentials",
         "InvalidAliasNameException" => "an alias has letters, digits and /_- after alias/",
         "InvalidArnException" | "ValidationException" => "check the names and values given",
         "KMSInvalidStateException" => {
             "the key is pending deletion, or not ready yet: `waxseal key show KEY` tells; \
              `waxseal key cancel-deletion KEY` keeps it"
-        }
-        "LimitExceededException" => "a quota of KMS is used up: the message says which",
-        "MalformedPolicyDocumentException" => {
-            "mend the policy: it must be valid, and leave you the right to change it"
         }
         "NotAuthorizedException" => "names that begin with alias/aws/ are reserved",
         "NotFoundException" if operation.contains("Grant") => {
@@ -84,7 +74,7 @@ fn remedy<E: ProvideErrorMetadata, R>(operation: &str, error: &SdkError<E, R>) -
         "UnsupportedOperationException" => {
             "KMS does this with some kinds of keys only: `waxseal key show KEY` tells which it is"
         }
-        _ => "try again later, or look the code up in the documentation of KMS",
+        _ => return None,
     };
     Some(text.to_owned())
 }
