@@ -41,10 +41,7 @@ pub(crate) fn printed() -> Vec<(&'static str, String)> {
         ("bucket-encryption", format!("bucket-encryption --sse-kms-key-id {SSE}")),
         ("iam-reader", format!("iam-reader {objects} --key {KEY} --versions")),
         ("iam-reader-plain", format!("iam-reader --bucket example-reports --key {KEY}")),
-        (
-            "iam-rewrapper",
-            format!("iam-rewrapper {objects} --from-key {KEY} --to-key {OTHER} --versions"),
-        ),
+        ("iam-rewrapper", format!("iam-rewrapper {objects} --from-key {KEY} --to-key {OTHER}")),
         (
             "iam-rewrapper-same-key",
             format!("iam-rewrapper --bucket example-reports --from-key {KEY} --to-key {KEY}"),
@@ -217,7 +214,14 @@ fn permission(call: &Call) -> Vec<&'static str> {
         (Service::Kms, "Encrypt") => vec!["kms:Encrypt"],
         (Service::Kms, "Decrypt") => vec!["kms:Decrypt"],
         (Service::Kms, "DescribeKey") => vec!["kms:DescribeKey"],
+        (Service::Kms, "ReEncrypt") => vec!["kms:ReEncryptFrom", "kms:ReEncryptTo"],
+        (Service::S3, "ListObjectsV2") => vec!["s3:ListBucket"],
         (Service::S3, "GetObject" | "HeadObject") => vec!["s3:GetObject"],
+        (Service::S3, "UploadPartCopy") => vec!["s3:GetObject", "s3:PutObject"],
+        (Service::S3, "GetObjectTagging") => vec!["s3:GetObjectTagging"],
+        (Service::S3, "CopyObject") => {
+            vec!["s3:GetObject", "s3:GetObjectTagging", "s3:PutObject", "s3:PutObjectTagging"]
+        }
         (
             Service::S3,
             "PutObject" | "CreateMultipartUpload" | "UploadPart" | "CompleteMultipartUpload",
@@ -239,10 +243,9 @@ fn allowed(document: &Value) -> BTreeSet<String> {
     actions.map(|action| action.as_str().unwrap().to_owned()).collect()
 }
 
-/// Whether the conditions of a statement hold for what KMS was asked.
-fn holds(statement: &Value, call: &Call) -> bool {
-    let context = call.input.get("EncryptionContext").and_then(Value::as_object);
-    let pairs: Vec<_> = context.into_iter().flatten().collect();
+/// Whether the conditions of a statement hold for this encryption context.
+fn holds(statement: &Value, context: &Value) -> bool {
+    let pairs: Vec<_> = context.as_object().into_iter().flatten().collect();
     let conditions = &statement["Condition"];
     let equal = conditions["StringEquals"].as_object().into_iter().flatten().all(|(name, want)| {
         let key = name.strip_prefix("kms:EncryptionContext:").unwrap();
@@ -280,7 +283,7 @@ fn a_writer_may_do_what_sealing_does_and_nothing_else() {
         let line = format!("iam-writer --bucket demo {given} --context tenant=acme");
         let document = print(&line);
         assert_eq!(allowed(&document), needed(&aws), "{line}");
-        check_kms(&aws, &document);
+        check_kms(&aws.services.calls(), &document);
     }
 }
 
@@ -300,29 +303,70 @@ fn a_reader_may_do_what_opening_does_and_nothing_else() {
     let line = format!("iam-reader --bucket demo --key {} --context tenant=acme", aws.key);
     let document = print(&line);
     assert_eq!(allowed(&document), needed(&aws), "{line}");
-    check_kms(&aws, &document);
+    check_kms(&aws.services.calls(), &document);
+}
+
+#[test]
+fn a_rewrapper_may_do_what_rewrapping_does_and_nothing_else() {
+    let aws = Aws::start();
+    let second = aws.services.create_key("alias/second");
+    let user = aws.user();
+    user.write("small", "x");
+    user.write("large", bytes(9 << 20));
+    let seal = "cp --key aws-kms:alias/demo --context tenant=acme";
+    user.run(&format!("{seal} small s3://demo/small")).succeeds();
+    user.run(&format!("{seal} --placement inline small s3://demo/inline")).succeeds();
+    user.run(&format!("{seal} --placement inline large s3://demo/large")).succeeds();
+    aws.services.reset_calls();
+    let rewrap = "rewrap --from-key aws-kms:alias/demo --key aws-kms:alias/second \
+                  --context tenant=acme --recursive s3://demo/";
+    aws.services.fail("UploadPart", 1, Fault::s3_error(403, "AccessDenied"));
+    user.run(rewrap);
+    assert_eq!(aws.services.count("AbortMultipartUpload"), 1, "nothing was aborted");
+    user.run(rewrap).succeeds();
+    for name in ["small", "inline", "large"] {
+        let open = "--key aws-kms:alias/second --context tenant=acme";
+        let opened = aws.user().run(&format!("cat {open} --range 0..1 s3://demo/{name}"));
+        opened.succeeds();
+    }
+    let is_rewrap =
+        |call: &Call| call.operation != "Decrypt" && call.operation != "GenerateDataKey";
+    let calls: Vec<_> = aws.services.calls().into_iter().filter(is_rewrap).collect();
+    let needed: BTreeSet<_> = calls.iter().flat_map(permission).map(str::to_owned).collect();
+    let line = format!(
+        "iam-rewrapper --bucket demo --from-key {} --to-key {second} --context tenant=acme",
+        aws.key
+    );
+    let document = print(&line);
+    assert_eq!(allowed(&document), needed, "{line}");
+    check_kms(&calls, &document);
 }
 
 /// Each call of KMS is allowed by a statement, for its key and with its encryption context; and
 /// one with another context is not.
-fn check_kms(aws: &Aws, document: &Value) {
+fn check_kms(calls: &[Call], document: &Value) {
     let statements = document["Statement"].as_array().unwrap();
-    let kms = |call: &Call| call.service == Service::Kms;
-    for mut call in aws.services.calls().into_iter().filter(kms) {
-        let action = Value::from(permission(&call)[0]);
-        let covers = |call: &Call| {
-            let mut with_action =
-                statements.iter().filter(|s| s["Action"].as_array().unwrap().contains(&action));
-            with_action.any(|statement| holds(statement, call))
-        };
-        assert!(covers(&call), "{call:?}");
-        if call.operation != "DescribeKey" {
-            call.input["EncryptionContext"]["more"] = "x".into();
-            assert!(!covers(&call), "another pair passes");
-            call.input["EncryptionContext"] = json!({ "tenant": "other" });
-            assert!(!covers(&call), "another value passes");
-            call.input["EncryptionContext"] = json!({});
-            assert!(!covers(&call), "no context passes");
+    for call in calls.iter().filter(|call| call.service == Service::Kms) {
+        for action in permission(call) {
+            let context = match action {
+                "kms:ReEncryptFrom" => &call.input["SourceEncryptionContext"],
+                "kms:ReEncryptTo" => &call.input["DestinationEncryptionContext"],
+                _ => &call.input["EncryptionContext"],
+            };
+            let covers = |context: &Value| {
+                let actions = |s: &&Value| s["Action"].as_array().unwrap().contains(&action.into());
+                let mut allowing =
+                    statements.iter().filter(|s| s["Effect"] == "Allow" && actions(s));
+                allowing.any(|statement| holds(statement, context))
+            };
+            assert!(covers(context), "{call:?}");
+            if action != "kms:DescribeKey" {
+                let mut more = context.clone();
+                more["more"] = "x".into();
+                assert!(!covers(&more), "another pair passes");
+                assert!(!covers(&json!({ "tenant": "other" })), "another value passes");
+                assert!(!covers(&json!({})), "no context passes");
+            }
         }
     }
 }

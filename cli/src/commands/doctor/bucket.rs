@@ -65,9 +65,14 @@ pub(super) async fn check(
     }
     for fix in FIXES {
         let finding = bucket.checked(fix, &mut checked).await;
-        let asked = args.fix.contains(&fix) && finding.is_bad();
-        let finding =
-            if asked { bucket.put_right(fix, finding, &mut checked).await } else { finding };
+        let asked = args.fix.contains(&fix);
+        let finding = match finding.level {
+            Level::Warning | Level::Problem if asked => {
+                bucket.put_right(fix, finding, &mut checked).await
+            }
+            Level::NotChecked if asked => finding.not_put_right("it cannot be read first"),
+            _ => finding,
+        };
         findings.push(finding.of(bucket.name));
     }
     findings.push(bucket.uploads().await.of(bucket.name));

@@ -173,6 +173,16 @@ mod tests {
     }
 
     #[test]
+    fn nothing_a_server_says_moves_the_cursor() {
+        let evil = "a\u{1b}[2J\nok           all-is-well";
+        let mut finding = Finding::new("key-state", Level::Problem, evil).of(evil).remedy(evil);
+        finding.fixed = Some(evil.to_owned());
+        let plain = finding.to_text().replace("\u{1b}[31m", "").replace("\u{1b}[1m", "");
+        let plain = plain.replace("\u{1b}[0m", "");
+        assert!(!plain.contains('\u{1b}') && !plain.contains("\nok"), "{plain:?}");
+    }
+
+    #[test]
     fn only_plain_words_become_a_command() {
         assert_eq!(command(["a", "b-c"]).as_deref(), Some("a b-c"));
         for bad in ["", "a b", "$(x)", "a;b", "a'b", "a\u{1b}", "`x`", "a*"] {

@@ -171,7 +171,7 @@ fn failed(step: &str, reason: String, args: &DoctorArgs, advice: &Advice<'_>) ->
 /// The permission that is missing, if that is the reason. The library says which call failed:
 /// "S3 PutObject of ...", "KMS Decrypt with ...".
 fn missing(reason: &str) -> Option<&'static str> {
-    if !DENIED.iter().any(|code| reason.contains(code)) {
+    if !reason.contains("AccessDenied") && !reason.ends_with(", 403") {
         return None;
     }
     let permission =
@@ -196,8 +196,6 @@ const PERMISSIONS: &[(&str, &str)] = &[
     ("S3 GetObject", "s3:GetObject"),
     ("S3 DeleteObject", "s3:DeleteObject and s3:DeleteObjectVersion"),
 ];
-/// How it is said.
-const DENIED: [&str; 2] = ["AccessDenied", "403"];
 const NAME: &str = "round-trip";
 const CONTENT: &[u8] = b"waxseal doctor was here; this object can be deleted";
 const DONE: &str = "sealed, stored, opened and deleted";

@@ -55,9 +55,6 @@ pub(super) struct RewrapperArgs {
     /// The wrapping key to re-wrap under: its ARN. May be the same, after a rotation.
     #[arg(long, value_name = "ARN")]
     to_key: KeyArn,
-    /// Also of versions that were replaced or deleted.
-    #[arg(long)]
-    versions: bool,
 }
 
 #[derive(Args, Debug)]
@@ -134,11 +131,6 @@ impl RewrapperArgs {
             self.objects.list("FindObjects", "s3:ListBucket", partition),
             self.objects.allow("RewriteEnvelopes", REWRAP_OBJECTS, partition),
         ];
-        if self.versions {
-            let action = &["s3:GetObjectVersion", "s3:GetObjectVersionTagging"];
-            statements.push(self.objects.list("FindVersions", "s3:ListBucketVersions", partition));
-            statements.push(self.objects.allow("ReadVersions", action, partition));
-        }
         statements.extend(self.objects.sse("CopyInS3", SSE_WRITE, partition));
         Ok(Document::new(statements))
     }
