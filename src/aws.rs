@@ -12,21 +12,22 @@ use sdk::operation::RequestId;
 
 /// A failed AWS call, described for a message.
 pub(crate) struct Failure {
-    /// The service's error code, empty if it did not answer.
+    /// The service's error code, or its HTTP status; empty if it did not answer.
     pub(crate) code: String,
     /// What happened, with the request id if the service answered.
     pub(crate) text: String,
 }
 
 impl Failure {
-    pub(crate) fn of<E, R>(error: &SdkError<E, R>) -> Self
+    pub(crate) fn of<E>(error: &SdkError<E>) -> Self
     where
         E: ProvideErrorMetadata + RequestId,
     {
         let SdkError::ServiceError(answer) = error else {
             return Self { code: String::new(), text: no_answer(error).to_owned() };
         };
-        let code = answer.err().code().unwrap_or("unknown error").to_owned();
+        let status = || format!("HTTP {}", answer.raw().status().as_u16());
+        let code = answer.err().code().map_or_else(status, str::to_owned);
         let mut text = code.clone();
         if let Some(message) = answer.err().message().filter(|m| !m.is_empty()) {
             text = format!("{text}: {message}");

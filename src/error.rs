@@ -20,6 +20,7 @@ pub struct Error {
     kind: ErrorKind,
     message: Cow<'static, str>,
     source: Option<Arc<dyn std::error::Error + Send + Sync + 'static>>,
+    service_code: Option<Arc<str>>,
     refused: Vec<Arc<RefusedKey>>,
 }
 
@@ -84,7 +85,7 @@ pub enum ErrorKind {
 impl Error {
     /// Makes an error; for custom [`Keyring`](crate::Keyring)s and [`ReadAt`](crate::ReadAt)s.
     pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, message: message.into(), source: None, refused: vec![] }
+        Self { kind, message: message.into(), source: None, service_code: None, refused: vec![] }
     }
 
     /// Attaches what caused this error.
@@ -102,6 +103,22 @@ impl Error {
     /// What the caller can do about it.
     pub fn kind(&self) -> ErrorKind {
         self.kind
+    }
+
+    /// The error code with which KMS or S3 answered, such as `DisabledException` or `NoSuchKey`.
+    ///
+    /// As it was sent, or `HTTP` and the status where none was, as to `HEAD`: `HTTP 403`. `None`
+    /// if no service answered, and where the answer must not be told: whatever makes KMS refuse a
+    /// ciphertext is [`Authentication`](ErrorKind::Authentication) without a word more.
+    pub fn service_code(&self) -> Option<&str> {
+        self.service_code.as_deref()
+    }
+
+    /// Attaches what a service answered; for keyrings that ask one.
+    #[must_use]
+    pub fn with_service_code(self, code: &str) -> Self {
+        let service_code = (!code.is_empty()).then(|| code.into());
+        Self { service_code, ..self }
     }
 
     /// Says which wrapping key refused, for caches to drop what it wrapped.
@@ -127,6 +144,7 @@ impl Error {
             kind: self.kind,
             message: self.message.clone(),
             source: self.source.clone(),
+            service_code: self.service_code.clone(),
             refused: self.refused.clone(),
         }
     }

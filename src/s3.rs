@@ -170,10 +170,9 @@ struct Name {
 
 impl Name {
     /// The error of a failed S3 call, of kind `Changed` if a pin no longer held.
-    fn failed<E, R>(&self, operation: &str, error: SdkError<E, R>) -> Error
+    fn failed<E>(&self, operation: &str, error: SdkError<E>) -> Error
     where
         E: ProvideErrorMetadata + RequestId + std::error::Error + Send + Sync + 'static,
-        R: std::fmt::Debug + Send + Sync + 'static,
     {
         let failure = Failure::of(&error);
         let kind = match failure.code.as_str() {
@@ -181,7 +180,7 @@ impl Name {
             _ => ErrorKind::Store,
         };
         let text = format!("S3 {operation} of {self}: {}", failure.text);
-        Error::new(kind, text).with_source(error)
+        Error::new(kind, text).with_service_code(&failure.code).with_source(error)
     }
 }
 

@@ -14,9 +14,12 @@ use waxseal::EnvelopeCipher;
 use waxseal::ReadPolicy;
 
 use crate::commands::cat::CatArgs;
+use crate::commands::completions::CompletionsArgs;
 use crate::commands::cp::CpArgs;
+use crate::commands::explain::ExplainArgs;
 use crate::commands::inspect::InspectArgs;
 use crate::commands::keygen::KeygenArgs;
+use crate::commands::man::ManArgs;
 use crate::commands::open::OpenArgs;
 use crate::commands::rewrap::RewrapArgs;
 use crate::commands::rotate::RotateArgs;
@@ -54,6 +57,9 @@ pub(crate) enum Command {
     Cat(CatArgs),
     Inspect(InspectArgs),
     Keygen(KeygenArgs),
+    Explain(ExplainArgs),
+    Completions(CompletionsArgs),
+    Man(ManArgs),
     Rewrap(RewrapArgs),
     Rotate(RotateArgs),
 }

@@ -98,10 +98,10 @@ impl Aws {
 }
 
 fn configured_region(config: &SdkConfig, code: Code) -> Result<&str, Failure> {
-    config.region().map(AsRef::as_ref).ok_or_else(|| {
-        Failure::new(code, "no AWS Region is set")
-            .remedy("give --region, or set AWS_REGION or `region` in the profile")
-    })
+    config
+        .region()
+        .map(AsRef::as_ref)
+        .ok_or_else(|| Failure::new(code, "no AWS Region is set").known("no-region"))
 }
 
 /// It becomes part of a host name.

@@ -1,9 +1,12 @@
 //! The subcommands, one a file.
 
 pub(crate) mod cat;
+pub(crate) mod completions;
 pub(crate) mod cp;
+pub(crate) mod explain;
 pub(crate) mod inspect;
 pub(crate) mod keygen;
+pub(crate) mod man;
 pub(crate) mod open;
 pub(crate) mod rewrap;
 pub(crate) mod rotate;
@@ -23,6 +26,9 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Cat(args) => cat::run(args, verbosity).await,
         Command::Inspect(args) => inspect::run(args, verbosity).await,
         Command::Keygen(args) => keygen::run(args, verbosity),
+        Command::Explain(args) => explain::run(args),
+        Command::Completions(args) => completions::run(args),
+        Command::Man(args) => man::run(args),
         Command::Rewrap(args) => rewrap::run(args, verbosity).await,
         Command::Rotate(args) => rotate::run(args, verbosity).await,
     }

@@ -11,6 +11,10 @@ use std::process::ExitCode;
 use waxseal::Error;
 use waxseal::ErrorKind;
 
+use crate::errors;
+use crate::report::BAD;
+use crate::report::GOOD;
+
 type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// Why the command ends without having done what was asked.
@@ -21,6 +25,8 @@ pub(crate) struct Failure {
     what: String,
     source: Option<BoxError>,
     remedy: Option<Cow<'static, str>>,
+    /// The section of `docs/errors.md` about it; empty if there is none.
+    section: &'static str,
 }
 
 /// What a script can decide on.
@@ -37,7 +43,7 @@ pub(crate) enum Code {
 
 impl Failure {
     pub(crate) fn new(code: Code, what: impl Into<String>) -> Self {
-        Self { code, what: what.into(), source: None, remedy: None }
+        Self { code, what: what.into(), source: None, remedy: None, section: "" }
     }
 
     /// Arguments that can never work.
@@ -56,25 +62,29 @@ impl Failure {
 
     /// The library failed.
     pub(crate) fn library(what: impl Into<String>, error: Error) -> Self {
-        let (code, remedy) = match error.kind() {
-            ErrorKind::Authentication => (Code::Authentication, AUTHENTICATION_REMEDY),
-            ErrorKind::Format => (Code::Authentication, FORMAT_REMEDY),
-            ErrorKind::InvalidInput => (Code::Usage, ""),
-            ErrorKind::KeyAccess | ErrorKind::Keyring => (Code::Key, ""),
-            ErrorKind::Changed => (Code::Store, "run it again"),
-            ErrorKind::Store => (Code::Store, ""),
-            _ => (Code::Unknown, ""),
+        let code = match error.kind() {
+            ErrorKind::Authentication | ErrorKind::Format => Code::Authentication,
+            ErrorKind::InvalidInput => Code::Usage,
+            ErrorKind::KeyAccess | ErrorKind::Keyring => Code::Key,
+            ErrorKind::Changed | ErrorKind::Store => Code::Store,
+            _ => Code::Unknown,
         };
-        let known = known_remedy(&error);
+        let known = errors::of(&error);
+        let section = known.map_or("", |known| known.code);
         let text = error.to_string();
-        if let (None, Some((text, remedy))) = (known, kms_remedy(&error, &text)) {
+        if let Some((text, remedy)) = kms_remedy(&error, &text) {
             // Without the source, which says the same.
-            let what = format!("{}: {text}", what.into());
-            return Self::new(code, what).remedy(remedy.to_owned());
+            let failure = Self::new(code, format!("{}: {text}", what.into()));
+            return Self { section, ..failure.remedy(remedy.to_owned()) };
         }
-        let known = known.unwrap_or(remedy);
-        let remedy = (!known.is_empty()).then_some(Cow::Borrowed(known));
-        Self { remedy, ..Self::new(code, what).because(error) }
+        let remedy = known.map(|known| Cow::Borrowed(known.remedy));
+        Self { remedy, section, ..Self::new(code, what).because(error) }
+    }
+
+    /// It is the one that `docs/errors.md` has under `section`, with its remedy.
+    pub(crate) fn known(self, section: &'static str) -> Self {
+        let remedy = errors::named(section).remedy;
+        Self { section, ..self }.remedy(remedy)
     }
 
     pub(crate) fn because(self, source: impl Into<BoxError>) -> Self {
@@ -134,19 +144,23 @@ impl Failure {
     pub(crate) fn report(&self) -> ExitCode {
         if self.code != Code::Signal(SIGPIPE) {
             // Standard error may be closed; the code still tells.
-            let _ = write!(std::io::stderr(), "{self}");
+            let _ = write!(anstream::stderr(), "{self}");
         }
         ExitCode::from(self.code.number())
     }
 }
 
+/// With its colours, which only a terminal is shown.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "waxseal: {}", self.reason())?;
-        match &self.remedy {
-            Some(remedy) => writeln!(f, "  remedy: {remedy}"),
-            None => Ok(()),
+        writeln!(f, "{BAD}waxseal:{BAD:#} {}", self.reason())?;
+        if let Some(remedy) = &self.remedy {
+            writeln!(f, "  {GOOD}remedy:{GOOD:#} {remedy}")?;
         }
+        if !self.section.is_empty() {
+            writeln!(f, "  {GOOD}more:{GOOD:#} waxseal explain {}", self.section)?;
+        }
+        Ok(())
     }
 }
 
@@ -163,86 +177,13 @@ impl Code {
     }
 }
 
-/// The remedy of failures that are told apart by their text only.
-fn known_remedy(error: &Error) -> Option<&'static str> {
-    let mut text = error.to_string();
-    let mut cause = StdError::source(error);
-    while let Some(error) = cause {
-        text.extend(["\n", &error.to_string()]);
-        cause = error.source();
-    }
-    REMEDIES.iter().find(|(part, _)| text.contains(part)).map(|(_, remedy)| *remedy)
-}
-
 /// What the library says of a call that KMS refused, and at its end the remedy.
 fn kms_remedy<'a>(error: &Error, text: &'a str) -> Option<(&'a str, &'a str)> {
-    let is_refused = error.kind() == ErrorKind::KeyAccess && text.starts_with("KMS ");
-    text.rsplit_once("; ").filter(|_| is_refused)
+    let is_its_own = text.starts_with("KMS ") && text.split(": ").next()?.contains(" with ");
+    text.rsplit_once("; ").filter(|_| error.kind() == ErrorKind::KeyAccess && is_its_own)
 }
 
 pub(crate) const SIGPIPE: u8 = 13;
-
-const AUTHENTICATION_REMEDY: &str = "check --key, --context and --binding against what `waxseal \
-     inspect` shows; if they are right, the data was altered or cut";
-const FORMAT_REMEDY: &str =
-    "check the path: this is not what `waxseal seal` or `waxseal cp` wrote, or it is damaged";
-const CREDENTIALS_REMEDY: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, give --profile, \
-     or log in (`aws sso login`); `aws sts get-caller-identity` tells what is found";
-
-/// First match wins.
-const REMEDIES: &[(&str, &str)] = &[
-    (
-        crate::aws::PLAIN_HTTP,
-        "use an https:// endpoint for KMS: data keys would cross the network in clear",
-    ),
-    ("loading credentials", CREDENTIALS_REMEDY),
-    ("credential provider was not enabled", CREDENTIALS_REMEDY),
-    ("another encryption context", "give the pairs that `waxseal inspect` shows as --context"),
-    ("encryption context is larger", "give fewer or shorter --context pairs"),
-    ("is reserved", "choose another name"),
-    ("Binding::Label", "give the label it was sealed with: --binding label:TEXT"),
-    ("not bound as this cipher demands", "open it with the --binding it was sealed with"),
-    ("is bound to its place", "copy it through here: `waxseal cp FROM - | waxseal cp - TO`"),
-    ("binding needs a place in S3", "such a --binding is for S3: use `waxseal cp` there"),
-    ("is bound to its", "such a --binding is for S3: use `waxseal cp` or `waxseal cat` there"),
-    ("5 GiB that S3 copies", "copy it through here: `waxseal cp FROM - | waxseal cp - TO`"),
-    ("Placement::Inline", "use --placement inline, or fewer --context and --metadata pairs"),
-    ("segment length could not be read back", "choose a --segment-size from 4KiB to 16MiB"),
-    ("layout has no place for a signature", "leave out --sign, or --format one-shot"),
-    (
-        "is not signed, as this reader",
-        "nobody can tell who sealed it: take a signed copy from its writer",
-    ),
-    (
-        "and this reader demands",
-        "name the key of those you trust as --signed-by; `waxseal inspect` shows who says to have \
-         signed it",
-    ),
-    (
-        "by the key this reader demands",
-        "it was altered, or signed by somebody else: restore it from a copy",
-    ),
-    ("one-shot layout stores", "give one --key, or leave out --format one-shot"),
-    ("at most 16 wrapped keys", "give fewer --key"),
-    ("which none of the old keys is", "name the key it is under as --from-key"),
-    ("would not be any more", "give --sign, and --signed-by to verify it"),
-    ("is archived:", "restore it, and copy it to another storage class"),
-    (
-        "under an SSE-C key",
-        "give it another encryption by S3 first: `aws s3 cp --sse-c-copy-source`",
-    ),
-    ("which would be lost", "get it and put it with metadata in ASCII"),
-    ("Expires header that is no date", "mend the header: `aws s3 cp --expires`"),
-    ("one-shot layout keeps its key", "leave out --binding and --placement inline"),
-    ("are outside the", "choose a range within the object; -N.. reads the last N bytes"),
-    ("NoSuchBucket", "check the bucket's name, --region and --endpoint-url"),
-    ("NoSuchKey", "check the object's key: `aws s3 ls` lists them"),
-    ("AccessDenied:", "let this caller in by IAM or bucket policy"),
-    ("no connection", "check --endpoint-url, --region and the network"),
-    ("no answer in time", "check --endpoint-url, --region and the network"),
-    ("HeadObject of", "check bucket, key and permissions: `aws s3 ls` lists the keys"),
-    ("No space left", "free some space, or write elsewhere"),
-];
 
 /// What the SDK's error types say of themselves before the cause.
 const BOILERPLATE: &[&str] = &[
@@ -258,3 +199,21 @@ const BOILERPLATE: &[&str] = &[
 const SERVICE_ERROR: &str = "service error";
 /// How the SDK begins an error that it has no type for.
 const UNMODELED_ERROR: &str = "unhandled error (";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_remedy_is_taken_from_messages_of_the_library_only() {
+        let remedy = |text: &'static str| {
+            let error = Error::new(ErrorKind::KeyAccess, text);
+            let failure = Failure::library("no", error.with_service_code("DisabledException"));
+            failure.remedy.unwrap().into_owned()
+        };
+        let of_library = "KMS Decrypt with alias/a: DisabledException: off; enable it there";
+        assert_eq!(remedy(of_library), "enable it there");
+        let of_server = "KMS EnableKey: DisabledException: a server's words; rm -rf /";
+        assert_eq!(remedy(of_server), "the key is disabled: enable it");
+    }
+}

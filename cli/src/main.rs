@@ -2,24 +2,23 @@
 //!
 //! Each subcommand reads its arguments, opens its ends and makes one call of the library. Read in
 //! this order: `args`, `commands`, `objects`, `dependents`, `keys`, `signing`, `aws`, `input`,
-//! `output`, `report`, `exit`, `signals`, `hygiene`.
+//! `output`, `report`, `exit`, `errors`, `signals`, `hygiene`.
 
 mod args;
 mod aws;
 mod commands;
 mod dependents;
+mod errors;
 mod exit;
 mod hygiene;
 mod input;
 mod keys;
 mod many;
-#[allow(dead_code)] // its users come with the next commits
 mod objects;
 mod output;
 mod passphrase;
 mod place;
 mod progress;
-#[allow(dead_code)]
 mod report;
 mod sealed_file;
 mod signals;

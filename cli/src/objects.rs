@@ -257,11 +257,7 @@ impl Listing {
         self.read.push_back(Item { place: Place::S3(name), version_id, listed });
     }
 
-    fn cannot_list<E, R>(
-        &self,
-        operation: &str,
-        error: aws_sdk_s3::error::SdkError<E, R>,
-    ) -> Failure
+    fn cannot_list<E>(&self, operation: &str, error: aws_sdk_s3::error::SdkError<E>) -> Failure
     where
         E: aws_sdk_s3::error::ProvideErrorMetadata
             + aws_sdk_s3::operation::RequestId
@@ -269,7 +265,6 @@ impl Listing {
             + Send
             + Sync
             + 'static,
-        R: std::fmt::Debug + Send + Sync + 'static,
     {
         let what = format!("cannot list the objects of {}", self.name);
         failed(what, ErrorKind::Store, operation, error)

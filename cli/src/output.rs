@@ -238,12 +238,13 @@ fn io_error(error: &Error) -> std::io::Error {
 
 /// The failure of a write, with a remedy.
 pub(crate) fn cannot_write(name: &str, error: std::io::Error) -> Failure {
-    let remedy = match error.kind() {
-        ErrorKind::NotFound => "make the folder first",
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free some space, or write elsewhere",
-        _ => "check the path and its permissions, or write elsewhere",
-    };
-    Failure::io(format!("cannot write {name}"), error).remedy(remedy)
+    let kind = error.kind();
+    let failure = Failure::io(format!("cannot write {name}"), error);
+    match kind {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => failure.known("disk-full"),
+        ErrorKind::NotFound => failure.remedy("make the folder first"),
+        _ => failure.remedy("check the path and its permissions, or write elsewhere"),
+    }
 }
 
 /// Standard output as a file, without the line buffer that `std` puts in front.

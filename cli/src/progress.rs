@@ -159,7 +159,8 @@ pub(crate) fn note(text: std::fmt::Arguments<'_>) {
     let _ = writeln!(std::io::stderr(), "waxseal: {text}");
 }
 
+/// 72 columns at the most.
 const BAR: &str =
-    "{percent:>3}% [{bar:30}] {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta}";
+    "{percent:>3}% [{bar:20}] {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta}";
 const COUNTER: &str = "{spinner} {binary_bytes} {binary_bytes_per_sec} {elapsed}";
 const OBJECTS: &str = "{spinner} {human_pos} objects {per_sec} {elapsed} {msg}";

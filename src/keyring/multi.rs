@@ -159,17 +159,19 @@ fn joined(wrapped: impl IntoIterator<Item = Vec<WrappedKey>>) -> Result<Vec<Wrap
     if all.len() > MAX_WRAPPED_KEYS { Err(too_many()) } else { Ok(all) }
 }
 
-/// Of the kind that leaves the most hope, since a retry may help; with what each keyring said.
+/// Of the kind that leaves the most hope, since a retry may help, and rather what a service
+/// answered; with what each keyring said.
 fn none_opens(mut failures: Vec<(usize, Error)>) -> Error {
     failures.sort_by_key(|&(i, _)| i);
     let answers: Vec<_> = failures.iter().map(|(i, e)| format!("{}: {e}", i + 1)).collect();
     let text = format!("no keyring of {} opens it; {}", failures.len(), answers.join("; "));
-    let rank = |error: &Error| match error.kind() {
+    let hope = |error: &Error| match error.kind() {
         ErrorKind::Keyring => 0,
         ErrorKind::Authentication => 1,
         ErrorKind::KeyAccess => 2,
         _ => 3,
     };
+    let rank = |error: &Error| (hope(error), error.service_code().is_none());
     let first = failures.iter().map(|(_, error)| error).min_by_key(|error| rank(error));
     let first = first.expect("there is a keyring, and it failed").share().with_message(text);
     first.with_refusals(failures.iter().map(|(_, error)| error))

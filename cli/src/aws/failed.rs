@@ -11,29 +11,35 @@ use crate::exit::Failure;
 /// The failure of the call `operation`, such as `S3 ListObjectsV2`, for `what`.
 ///
 /// `kind` is `KeyAccess` for KMS and `Store` for S3, whether or not they answered.
-pub(crate) fn failed<E, R>(
+pub(crate) fn failed<E>(
     what: impl Into<String>,
     kind: ErrorKind,
     operation: &str,
-    error: SdkError<E, R>,
+    error: SdkError<E>,
 ) -> Failure
 where
     E: ProvideErrorMetadata + RequestId + std::error::Error + Send + Sync + 'static,
-    R: std::fmt::Debug + Send + Sync + 'static,
 {
-    let text = match &error {
-        SdkError::ServiceError(answer) => said(answer.err()),
-        SdkError::TimeoutError(_) => "no answer in time".to_owned(),
-        SdkError::DispatchFailure(failure) if failure.is_io() => "no connection".to_owned(),
-        _ => "the call failed".to_owned(),
+    let (code, text) = match &error {
+        SdkError::ServiceError(answer) => {
+            let status = || format!("HTTP {}", answer.raw().status().as_u16());
+            let code = answer.err().code().map_or_else(status, str::to_owned);
+            let text = said(&code, answer.err());
+            (code, text)
+        }
+        SdkError::TimeoutError(_) => (String::new(), "no answer in time".to_owned()),
+        SdkError::DispatchFailure(failure) if failure.is_io() => {
+            (String::new(), "no connection".to_owned())
+        }
+        _ => (String::new(), "the call failed".to_owned()),
     };
-    let text = format!("{operation}: {text}");
-    Failure::library(what, Error::new(kind, text).with_source(error))
+    let error = Error::new(kind, format!("{operation}: {text}")).with_source(error);
+    Failure::library(what, error.with_service_code(&code))
 }
 
 /// Code, message and request id of an answer.
-fn said(answer: &(impl ProvideErrorMetadata + RequestId)) -> String {
-    let mut text = answer.code().unwrap_or("unknown error").to_owned();
+fn said(code: &str, answer: &(impl ProvideErrorMetadata + RequestId)) -> String {
+    let mut text = code.to_owned();
     if let Some(message) = answer.message().filter(|message| !message.is_empty()) {
         text.extend([": ", message]);
     }

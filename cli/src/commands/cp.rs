@@ -168,7 +168,7 @@ async fn upload(args: CpArgs, to: &S3Name, verbosity: Verbosity) -> Result<(), F
     put.send().await.map_err(|error| {
         let exists = must_be_new && error.kind() == waxseal::ErrorKind::Changed;
         let failure = keys.failure(&what, error);
-        if exists { failure.remedy(EXISTS) } else { failure }
+        if exists { failure.known("object-exists") } else { failure }
     })?;
     progress.finish(progress.read(), &to.to_string());
     Ok(())
@@ -298,8 +298,6 @@ impl From<PlacementArg> for Placement {
         }
     }
 }
-
-const EXISTS: &str = "an object has this key already: choose another, or leave out --if-none-match";
 
 const EXAMPLES: &str = "\
 Examples:

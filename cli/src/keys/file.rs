@@ -149,22 +149,28 @@ pub(crate) fn load(path: &Path, passphrase: &Passphrase) -> Result<Option<KeyFil
 
 pub(crate) fn absent(path: &Path) -> Failure {
     Failure::new(Code::Key, format!("there is no key file {}", path.display()))
+        .known("key-file")
         .remedy("check the path")
 }
 
 /// Any failure of a key file is one of key access.
 pub(crate) fn key_file(error: Error) -> Failure {
-    let remedy = match error.kind() {
+    let kind = error.kind();
+    let is_locked = kind == ErrorKind::KeyAccess && error.to_string().contains(WRONG_PASSPHRASE);
+    let failure = Failure::library("cannot use the key file", error).with_code(Code::Key);
+    if is_locked {
+        return failure.known("wrong-passphrase");
+    }
+    let failure = failure.known("key-file");
+    match kind {
         ErrorKind::Format => {
-            "name a file that `waxseal keygen` made, or restore it from its backup"
+            failure.remedy("name a file that `waxseal keygen` made, or restore it from its backup")
         }
-        ErrorKind::KeyAccess if error.to_string().contains(WRONG_PASSPHRASE) => {
-            "check the passphrase; if it is right, restore the file from its backup"
+        ErrorKind::KeyAccess => {
+            failure.remedy("run that command, and think about who may have read the keys")
         }
-        ErrorKind::KeyAccess => "run that command, and think about who may have read the keys",
-        _ => "check the path and its permissions",
-    };
-    Failure::library("cannot use the key file", error).with_code(Code::Key).remedy(remedy)
+        _ => failure,
+    }
 }
 
 /// As the library says it, since the kind tells less.

@@ -13,12 +13,15 @@ mod derived_keys;
 mod reference;
 
 mod aws_errors;
+#[cfg(target_os = "linux")]
+mod error_codes;
 mod files;
 #[cfg(target_os = "linux")]
 mod hygiene;
 mod inspect_keys;
 mod keys;
 mod outputs;
+mod pages;
 mod passphrases;
 mod ranges;
 mod regions;
@@ -26,6 +29,7 @@ mod rewrap;
 mod rotate;
 mod s3;
 mod several_keys;
+mod shells;
 mod signals;
 mod signing;
 mod support;

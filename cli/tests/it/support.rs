@@ -1,5 +1,6 @@
 //! A home of its own for each test, and a KMS and S3 on loopback for those that want them.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io::Write as _;
 use std::path::Path;
@@ -30,7 +31,7 @@ pub(crate) struct User {
 impl User {
     pub(crate) fn new() -> Self {
         let folder = TempDir::new().unwrap();
-        for name in ["home", "config", "work"] {
+        for name in ["home", "config", "work", "tools"] {
             std::fs::create_dir(folder.path().join(name)).unwrap();
         }
         Self { folder, env: vec![] }
@@ -43,6 +44,16 @@ impl User {
     /// A path in the folder where commands run.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join("work").join(name)
+    }
+
+    /// A folder for `PATH` in which `waxseal` is.
+    pub(crate) fn tools(&self) -> PathBuf {
+        let tools = self.folder.path().join("tools");
+        let link = tools.join("waxseal");
+        if !link.exists() {
+            std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_waxseal"), link).unwrap();
+        }
+        tools
     }
 
     pub(crate) fn default_keys(&self) -> PathBuf {
@@ -227,6 +238,14 @@ pub(crate) fn mode(path: impl AsRef<Path>) -> u32 {
 pub(crate) fn set_mode(path: impl AsRef<Path>, mode: u32) {
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// All that `--help` lists.
+pub(crate) fn subcommands() -> BTreeSet<String> {
+    let help = String::from_utf8(User::new().run("--help").succeeds().stdout).unwrap();
+    let (_, commands) = help.split_once("Commands:\n").unwrap();
+    let names = commands.lines().map_while(|line| line.split_whitespace().next());
+    names.filter(|name| *name != "help").map(str::to_owned).collect()
 }
 
 /// Says on standard error, past the harness's capture, that something was not tested.

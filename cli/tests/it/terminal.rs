@@ -6,13 +6,16 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::process::Command;
 
+use rustix::process::Pid;
+use rustix::process::Signal;
 use rustix::pty::OpenptFlags;
+use rustix::termios::Winsize;
 
 use crate::support::Ran;
 use crate::support::User;
 use crate::support::bytes;
 
-/// The two ends of a new terminal: the screen, and what programs write to.
+/// The two ends of a new terminal of 80 columns: the screen, and what programs write to.
 pub(crate) fn terminal() -> (File, File) {
     let screen: OwnedFd = rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     rustix::pty::grantpt(&screen).unwrap();
@@ -20,6 +23,8 @@ pub(crate) fn terminal() -> (File, File) {
     let name = rustix::pty::ptsname(&screen, vec![]).unwrap();
     let path = std::ffi::OsStr::from_bytes(name.as_bytes());
     let program_side = File::options().read(true).write(true).open(path).unwrap();
+    let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
+    rustix::termios::tcsetwinsize(&program_side, size).unwrap();
     (screen.into(), program_side)
 }
 
@@ -103,6 +108,7 @@ fn errors_stand_alone_on_a_terminal() {
     user.write("s", sealed);
     let (ran, shown) = errors_on_terminal(&user, "open s -o o");
     assert_eq!(ran.code, Some(3));
+    let shown = without_styles(&shown);
     let last = shown.rsplit(['\r', '\n']).find(|line| line.contains("waxseal:")).unwrap();
     assert!(last.ends_with("waxseal: cannot open s: segment 32 is not authentic"), "{shown:?}");
 }
@@ -119,4 +125,68 @@ fn a_terminal_as_input_is_announced() {
     let ran = ran.succeeds();
     assert!(ran.stderr.contains("reading from the terminal"), "{}", ran.stderr);
     assert_eq!(user.run("open s").succeeds().stdout, b"hello\n");
+}
+
+#[test]
+fn help_has_colours_on_a_terminal_only_and_fits_it() {
+    let mut user = User::new();
+    for line in ["--help", "cp --help", "inspect --help"] {
+        let (ran, shown) = output_on_terminal(&user, line);
+        ran.succeeds();
+        assert!(shown.contains('\u{1b}'), "{line}: {shown:?}");
+        let plain = without_styles(&shown).replace('\r', "");
+        assert!(plain.lines().all(|line| line.chars().count() <= 80), "{plain}");
+        assert_eq!(plain.as_bytes(), user.run(line).succeeds().stdout, "piped without colours");
+    }
+    user.set("NO_COLOR", "1");
+    let (_, shown) = output_on_terminal(&user, "--help");
+    assert!(shown.contains("Usage:") && !shown.contains('\u{1b}'), "{shown:?}");
+}
+
+#[test]
+fn errors_have_colours_on_a_terminal_only() {
+    let mut user = User::new();
+    user.write("plain", "x");
+    let (_, shown) = errors_on_terminal(&user, "open --no-progress plain -o out");
+    for styled in ["\u{1b}[31mwaxseal:\u{1b}[0m", "\u{1b}[32mremedy:\u{1b}[0m"] {
+        assert!(shown.contains(styled), "{shown:?}");
+    }
+    let piped =
+        user.run("open --no-progress plain -o out").fails(3, &["explain not-sealed"]).stderr;
+    assert!(!piped.contains('\u{1b}'), "{piped:?}");
+    assert_eq!(without_styles(&shown).replace('\r', ""), piped);
+    user.set("NO_COLOR", "1");
+    let (_, shown) = errors_on_terminal(&user, "open --no-progress plain -o out");
+    assert_eq!(shown.replace('\r', ""), piped);
+}
+
+#[test]
+fn progress_fits_80_columns() {
+    let user = User::new();
+    user.seal("first", b"makes the key file");
+    // Sparse: it has a size, and takes no room.
+    File::create(user.path("huge")).unwrap().set_len(1023 << 30).unwrap();
+    let (mut screen, program_side) = terminal();
+    let mut command = user.command(["seal", "huge", "-o", "/dev/null"]);
+    let child = command.stderr(program_side).env("TERM", "xterm").spawn().unwrap();
+    drop(command);
+    let mut shown = String::new();
+    let mut some = [0; 4096];
+    while !shown.contains("MiB/s") && !shown.contains("GiB/s") {
+        let len = screen.read(&mut some).unwrap();
+        shown.push_str(&String::from_utf8_lossy(&some[..len]));
+    }
+    rustix::process::kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    assert_eq!(Ran::from(child.wait_with_output().unwrap()).code, Some(130));
+    let plain = without_styles(&shown);
+    assert!(plain.contains("1023.00 GiB"), "{plain:?}");
+    for frame in plain.split(['\r', '\n']) {
+        // Less than there is, since the numbers in it can become wider.
+        assert!(frame.trim_end().chars().count() <= 70, "{frame:?}");
+    }
+}
+
+/// The text without its escape sequences.
+fn without_styles(shown: &str) -> String {
+    anstream::adapter::strip_str(shown).to_string()
 }

@@ -1,13 +1,13 @@
 //! Help and command lines that can never work.
 
 use crate::support::User;
+use crate::support::subcommands;
 
 #[test]
 fn help_fits_80_columns_and_has_examples_and_codes() {
     let user = User::new();
-    for command in
-        ["", "seal ", "open ", "cp ", "cat ", "inspect ", "keygen ", "rewrap ", "rotate "]
-    {
+    let commands = subcommands().into_iter().map(|name| name + " ");
+    for command in commands.chain([String::new()]) {
         let help = user.run(&format!("{command}--help")).succeeds().stdout;
         let help = String::from_utf8(help).unwrap();
         for line in help.lines() {

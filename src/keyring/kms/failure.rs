@@ -27,7 +27,7 @@ where
         SdkError::ServiceError(answer) => answer.into_err().into(),
         other => other.into_source().unwrap_or_else(|_| "the KMS call failed".into()),
     };
-    let error = Error::new(kind, text).with_source(source);
+    let error = Error::new(kind, text).with_service_code(&failure.code).with_source(source);
     match &*failure.code {
         "AccessDeniedException" | "AccessDenied" => error.with_refused_key(key.to_refuse(), false),
         "DisabledException" | "KMSInvalidStateException" | "NotFoundException" => {
