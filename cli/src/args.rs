@@ -16,11 +16,13 @@ use waxseal::ReadPolicy;
 use crate::commands::cat::CatArgs;
 use crate::commands::completions::CompletionsArgs;
 use crate::commands::cp::CpArgs;
+use crate::commands::doctor::DoctorArgs;
 use crate::commands::explain::ExplainArgs;
 use crate::commands::inspect::InspectArgs;
 use crate::commands::keygen::KeygenArgs;
 use crate::commands::man::ManArgs;
 use crate::commands::open::OpenArgs;
+use crate::commands::policy::PolicyArgs;
 use crate::commands::rewrap::RewrapArgs;
 use crate::commands::rotate::RotateArgs;
 use crate::commands::seal::SealArgs;
@@ -62,6 +64,8 @@ pub(crate) enum Command {
     Man(ManArgs),
     Rewrap(RewrapArgs),
     Rotate(RotateArgs),
+    Policy(PolicyArgs),
+    Doctor(DoctorArgs),
 }
 
 #[derive(Args, Clone, Copy, Debug)]
@@ -205,20 +209,7 @@ impl KeyArgs {
 impl BoundArgs {
     /// The pairs given, each key once.
     pub(crate) fn context(&self) -> Result<EncryptionContext, Failure> {
-        let mut context = EncryptionContext::new();
-        for (i, pair) in self.context.iter().enumerate() {
-            // Without `=` it may be a value: only its place is said.
-            let (key, value) =
-                pair.split_once('=').filter(|(key, _)| !key.is_empty()).ok_or_else(|| {
-                    let what = format!("--context number {} is not KEY=VALUE", i + 1);
-                    Failure::usage(what).remedy("write it like --context tenant=acme")
-                })?;
-            if context.insert(key, value).is_some() {
-                return Err(Failure::usage(format!("--context gives {key:?} twice"))
-                    .remedy("give each context key once"));
-            }
-        }
-        Ok(context)
+        context(&self.context)
     }
 
     /// A cipher of `keyring` that writes and reads with this binding.
@@ -283,6 +274,24 @@ impl FromStr for ByteRange {
         }
         Ok(Self::From(start, end))
     }
+}
+
+/// The pairs of `--context`, each key once.
+pub(crate) fn context(pairs: &[String]) -> Result<EncryptionContext, Failure> {
+    let mut context = EncryptionContext::new();
+    for (i, pair) in pairs.iter().enumerate() {
+        // Without `=` it may be a value: only its place is said.
+        let (key, value) =
+            pair.split_once('=').filter(|(key, _)| !key.is_empty()).ok_or_else(|| {
+                let what = format!("--context number {} is not KEY=VALUE", i + 1);
+                Failure::usage(what).remedy("write it like --context tenant=acme")
+            })?;
+        if context.insert(key, value).is_some() {
+            return Err(Failure::usage(format!("--context gives {key:?} twice"))
+                .remedy("give each context key once"));
+        }
+    }
+    Ok(context)
 }
 
 /// Reads a [`Place`].

@@ -3,6 +3,7 @@
 //! Loaded when first asked for, so that what needs no AWS asks it for nothing.
 
 mod failed;
+mod watch;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -20,7 +21,9 @@ use aws_config::meta::region::RegionProviderChain;
 use aws_config::profile::ProfileFileRegionProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_sdk_kms::config::ConfigBag;
+use aws_sdk_kms::config::Credentials;
 use aws_sdk_kms::config::Intercept;
+use aws_sdk_kms::config::ProvideCredentials;
 use aws_sdk_kms::config::RuntimeComponents;
 use aws_sdk_kms::config::SharedHttpClient;
 use aws_sdk_kms::config::interceptors::BeforeTransmitInterceptorContextRef;
@@ -32,6 +35,7 @@ use aws_types::service_config::ServiceConfigKey;
 use tokio::sync::OnceCell;
 
 pub(crate) use failed::failed;
+pub(crate) use watch::Watch;
 
 use crate::args::AwsArgs;
 use crate::exit::Code;
@@ -42,11 +46,39 @@ use crate::exit::Failure;
 pub(crate) struct Aws {
     args: AwsArgs,
     config: OnceCell<SdkConfig>,
+    watch: Option<Watch>,
 }
 
 impl Aws {
     pub(crate) fn new(args: AwsArgs) -> Self {
-        Self { args, config: OnceCell::new() }
+        Self { args, config: OnceCell::new(), watch: None }
+    }
+
+    /// The same, with every request of its clients seen by `watch`.
+    pub(crate) fn watched(self, watch: Watch) -> Self {
+        Self { watch: Some(watch), ..self }
+    }
+
+    /// The Region that is configured, if any.
+    ///
+    /// # Errors
+    ///
+    /// `Code::Usage` if it cannot be one.
+    pub(crate) async fn region(&self) -> Result<Option<String>, Failure> {
+        Ok(self.loaded().await?.region().map(ToString::to_string))
+    }
+
+    /// What signs requests, if the chain of credentials finds any.
+    ///
+    /// # Errors
+    ///
+    /// `Code::Key` if there are none.
+    pub(crate) async fn credentials(&self) -> Result<Credentials, Failure> {
+        let what = "no credentials were found";
+        let Some(provider) = self.loaded().await?.credentials_provider() else {
+            return Err(Failure::new(Code::Key, what));
+        };
+        provider.provide_credentials().await.map_err(|e| Failure::new(Code::Key, what).because(e))
     }
 
     /// A client of the Region of the KMS key `key`: the one in its ARN, or else the configured one.
@@ -63,10 +95,13 @@ impl Aws {
             Some((region, _)) => checked(region)?,
             None => configured_region(config, Code::Key)?,
         };
-        let config = aws_sdk_kms::config::Builder::from(config)
+        let mut config = aws_sdk_kms::config::Builder::from(config)
             .region(Region::new(region.to_owned()))
             .http_client(waxseal::kms_http_client())
             .interceptor(NoPlainHttp);
+        if let Some(watch) = &self.watch {
+            config = config.interceptor(watch.clone());
+        }
         Ok(aws_sdk_kms::Client::from_conf(config.build()))
     }
 
@@ -84,6 +119,9 @@ impl Aws {
                 .force_path_style(true)
                 .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
                 .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
+        }
+        if let Some(watch) = &self.watch {
+            builder = builder.interceptor(watch.clone());
         }
         Ok(aws_sdk_s3::Client::from_conf(builder.build()))
     }
@@ -190,7 +228,7 @@ fn has_own_s3_endpoint(config: &SdkConfig) -> bool {
     config.endpoint_url().is_some() || key.is_ok_and(|key| own(key).is_some())
 }
 
-fn is_region(text: &str) -> bool {
+pub(crate) fn is_region(text: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     (1..=63).contains(&text.len()) && text.bytes().all(allowed)
 }
@@ -220,7 +258,7 @@ impl Intercept for NoPlainHttp {
 }
 
 /// Whether a URL leads to this machine, by its text alone: no name is looked up.
-fn is_loopback(url: &str) -> bool {
+pub(crate) fn is_loopback(url: &str) -> bool {
     let Some((_, rest)) = url.split_once("://") else { return false };
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let host = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {

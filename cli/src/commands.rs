@@ -3,11 +3,13 @@
 pub(crate) mod cat;
 pub(crate) mod completions;
 pub(crate) mod cp;
+pub(crate) mod doctor;
 pub(crate) mod explain;
 pub(crate) mod inspect;
 pub(crate) mod keygen;
 pub(crate) mod man;
 pub(crate) mod open;
+pub(crate) mod policy;
 pub(crate) mod rewrap;
 pub(crate) mod rotate;
 pub(crate) mod seal;
@@ -31,5 +33,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Man(args) => man::run(args),
         Command::Rewrap(args) => rewrap::run(args, verbosity).await,
         Command::Rotate(args) => rotate::run(args, verbosity).await,
+        Command::Policy(args) => policy::run(args),
+        Command::Doctor(args) => doctor::run(args).await,
     }
 }

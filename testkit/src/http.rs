@@ -50,6 +50,7 @@ use crate::record::Call;
 use crate::record::Log;
 use crate::record::Service;
 use crate::s3::Files;
+use crate::s3::Settings;
 use crate::s3::Store;
 use crate::sdk::ACCESS_KEY_ID;
 use crate::sdk::SECRET_ACCESS_KEY;
@@ -69,6 +70,7 @@ impl Backend {
     pub(crate) fn new(data_dir: &Path, kms: Kms) -> io::Result<Self> {
         let files = Files::new(data_dir)?;
         let mut s3 = S3ServiceBuilder::new(Store::new(files.clone())?);
+        s3.set_route(Settings::new(files.clone()));
         s3.set_auth(SimpleAuth::from_single(ACCESS_KEY_ID, SECRET_ACCESS_KEY));
         let (faults, log) = (Faults::default(), Log::default());
         Ok(Self { faults, files, kms, log, s3: s3.build(), _own_dir: None })

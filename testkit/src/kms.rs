@@ -1,20 +1,24 @@
 //! A Key Management Service that behaves like the one of AWS.
 //!
 //! A plain synchronous state machine behind the wire format (AWS JSON 1.1): bytes of a request
-//! in, status and bytes of the reply out. It knows nothing of HTTP connections, signatures,
-//! grants, key policies or any key type but `SYMMETRIC_DEFAULT`, `ECC_NIST_P384` and RSA for
-//! encryption.
+//! in, status and bytes of the reply out. It knows nothing of HTTP connections, signatures or any
+//! key type but `SYMMETRIC_DEFAULT`, `ECC_NIST_P384` and RSA for encryption. Grants and key policies
+//! are kept and checked, but decide nothing: there is only one caller.
 //!
 //! Keys wrap with real AES-256-GCM, the encryption context is the associated data, and every
 //! rotation of a key stays able to unwrap what it wrapped.
 
 mod blob;
 mod crypto_operations;
+mod grants;
 mod key;
 mod key_operations;
+mod policy;
+mod rotation;
 mod rsa;
 mod saved;
 mod signing;
+mod tags;
 mod wire;
 
 use std::collections::BTreeMap;

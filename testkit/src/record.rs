@@ -118,11 +118,15 @@ impl Call {
         let has = |name: &str| self.query.contains_key(name);
         let copies = self.headers.contains_key("x-amz-copy-source");
         let level = (self.bucket.is_some(), self.key.is_some());
+        if let ((true, false), Some(setting)) = (level, self.setting()) {
+            return setting_operation(method, setting);
+        }
         let operation = match (method.as_str(), level) {
             ("GET", (false, _)) => "ListBuckets",
             ("PUT", (_, false)) => "CreateBucket",
             ("HEAD", (_, false)) => "HeadBucket",
             ("DELETE", (_, false)) => "DeleteBucket",
+            ("GET", (_, false)) if has("versions") => return "ListObjectVersions",
             ("GET", (_, false)) if has("uploads") => return "ListMultipartUploads",
             ("GET", (_, false)) if has("location") => return "GetBucketLocation",
             ("GET", (_, false)) if has("list-type") => return "ListObjectsV2",
@@ -148,6 +152,11 @@ impl Call {
                 || name.starts_with("response-")
         });
         if plain { operation } else { "Unknown" }
+    }
+
+    /// The setting of a bucket that is meant, if one is.
+    fn setting(&self) -> Option<&'static (&'static str, [&'static str; 3])> {
+        SETTINGS.iter().find(|(name, _)| self.query.contains_key(*name))
     }
 }
 
@@ -199,6 +208,18 @@ fn recorded(headers: &HeaderMap) -> BTreeMap<String, String> {
     all.map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
 }
 
+fn setting_operation(
+    method: &Method,
+    (_, [get, put, delete]): &'static (&'static str, [&'static str; 3]),
+) -> &'static str {
+    match method.as_str() {
+        "GET" => get,
+        "PUT" => put,
+        "DELETE" => delete,
+        _ => "Unknown",
+    }
+}
+
 /// Undoes URL encoding; what is not valid stays as it is.
 pub(crate) fn decode(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
@@ -211,6 +232,25 @@ pub(crate) fn decode(text: &str) -> String {
     }
     String::from_utf8_lossy(&bytes).into_owned()
 }
+
+/// The parameter that names a setting of a bucket, and what reads, sets and deletes it.
+const SETTINGS: &[(&str, [&str; 3])] = &[
+    ("encryption", ["GetBucketEncryption", "PutBucketEncryption", "DeleteBucketEncryption"]),
+    (
+        "lifecycle",
+        [
+            "GetBucketLifecycleConfiguration",
+            "PutBucketLifecycleConfiguration",
+            "DeleteBucketLifecycle",
+        ],
+    ),
+    ("policy", ["GetBucketPolicy", "PutBucketPolicy", "DeleteBucketPolicy"]),
+    (
+        "publicAccessBlock",
+        ["GetPublicAccessBlock", "PutPublicAccessBlock", "DeletePublicAccessBlock"],
+    ),
+    ("versioning", ["GetBucketVersioning", "PutBucketVersioning", "Unknown"]),
+];
 
 /// Parameters that leave an operation what it is.
 const PLAIN_PARAMETERS: &[&str] = &[
@@ -252,7 +292,12 @@ mod tests {
             (Method::DELETE, "/b/k?uploadId=u", "AbortMultipartUpload"),
             (Method::GET, "/b/k/l?versionId=null", "GetObject"),
             (Method::PUT, "/b/k?annotation", "Unknown"),
-            (Method::PUT, "/b?policy", "Unknown"),
+            (Method::PUT, "/b?policy", "PutBucketPolicy"),
+            (Method::DELETE, "/b?lifecycle", "DeleteBucketLifecycle"),
+            (Method::DELETE, "/b?versioning", "Unknown"),
+            (Method::GET, "/b/?versions&prefix=a", "ListObjectVersions"),
+            (Method::PUT, "/b?acl", "Unknown"),
+            (Method::PUT, "/b/k?policy", "Unknown"),
         ] {
             assert_eq!(operation(method, uri), name, "{uri}");
         }

@@ -6,16 +6,18 @@
 
 mod download;
 mod files;
+mod needs;
 mod properties;
 mod rules;
+mod settings;
 mod sink;
 mod uploads;
+mod versions;
 
 use std::fs;
 use std::io;
 
 use async_trait::async_trait;
-use http::HeaderMap;
 use s3s::S3;
 use s3s::S3Error;
 use s3s::S3Request;
@@ -34,6 +36,7 @@ pub use files::OpenUpload;
 use files::STAGING;
 use files::md5_of_file;
 use properties::Properties;
+pub(crate) use settings::Settings;
 use uploads::Uploads;
 
 /// The S3 of one [`LocalAws`](crate::LocalAws).
@@ -54,38 +57,6 @@ impl Store {
             FileSystem::new(files.root()).map_err(|e| io::Error::other(format!("{e:?}")))?;
         fs::create_dir_all(files.root().join(STAGING))?;
         Ok(Self { inner, files, change: RwLock::default(), uploads: Uploads::default() })
-    }
-
-    /// Refuses what Amazon S3 refuses: without it, writes create the bucket.
-    fn need_bucket(&self, bucket: &str) -> S3Result {
-        if self.files.has_bucket(bucket) { Ok(()) } else { Err(s3_error!(NoSuchBucket)) }
-    }
-
-    /// Refuses an object that is not there, or is only a folder on the way to others.
-    fn need_object(&self, bucket: &str, key: &str) -> S3Result {
-        self.need_bucket(bucket)?;
-        if self.files.object(bucket, key).is_file() { Ok(()) } else { Err(s3_error!(NoSuchKey)) }
-    }
-
-    /// Refuses an upload that was completed, aborted or never begun; `s3s-fs` says
-    /// `AccessDenied`.
-    fn need_upload(&self, bucket: &str, key: &str, upload_id: &str) -> S3Result {
-        self.need_bucket(bucket)?;
-        if self.files.has_upload(bucket, key, upload_id) {
-            return Ok(());
-        }
-        Err(s3_error!(NoSuchUpload, "The specified upload does not exist."))
-    }
-
-    /// The ETag of what is stored under a key now.
-    fn current(&self, bucket: &str, key: &str) -> Option<ETag> {
-        self.need_object(bucket, key).ok()?;
-        self.files.etag(bucket, key).map(ETag::Strong)
-    }
-
-    /// Applies the conditions of a write to what is stored now.
-    fn check_write(&self, headers: &HeaderMap, bucket: &str, key: &str) -> S3Result {
-        rules::check_write(headers, self.current(bucket, key).as_ref())
     }
 
     /// Answers `HEAD`. The caller holds `change`.
@@ -348,6 +319,7 @@ impl S3 for Store {
         open.retain(|upload| upload.bucket == bucket && upload.key.starts_with(&start));
         open.sort_by(|a, b| (&a.key, &a.upload_id).cmp(&(&b.key, &b.upload_id)));
         let listed = open.into_iter().map(|upload| MultipartUpload {
+            initiated: self.files.upload_began(&upload).map(Into::into),
             key: Some(upload.key),
             upload_id: Some(upload.upload_id),
             ..Default::default()
@@ -359,6 +331,16 @@ impl S3 for Store {
             uploads: Some(listed.collect()),
             ..Default::default()
         }))
+    }
+
+    async fn list_object_versions(
+        &self,
+        req: S3Request<ListObjectVersionsInput>,
+    ) -> S3Result<S3Response<ListObjectVersionsOutput>> {
+        // Not implemented in `s3s-fs`.
+        self.need_bucket(&req.input.bucket)?;
+        let listed = self.list_objects_v2(req.map_input(versions::list_of)).await?;
+        Ok(listed.map_output(versions::versions_of))
     }
 
     async fn list_objects(

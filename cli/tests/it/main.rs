@@ -13,6 +13,8 @@ mod derived_keys;
 mod reference;
 
 mod aws_errors;
+mod ceph;
+mod doctor;
 #[cfg(target_os = "linux")]
 mod error_codes;
 mod files;
@@ -20,9 +22,11 @@ mod files;
 mod hygiene;
 mod inspect_keys;
 mod keys;
+mod moto;
 mod outputs;
 mod pages;
 mod passphrases;
+mod policy;
 mod ranges;
 mod regions;
 mod rewrap;

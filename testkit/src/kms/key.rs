@@ -13,6 +13,9 @@ use serde_json::json;
 use crate::record::lock;
 use crate::sdk::ACCOUNT;
 
+use super::grants::Grant;
+use super::policy;
+use super::rotation::Rotation;
 use super::rsa::RsaPair;
 use super::signing;
 use super::signing::Signer;
@@ -31,10 +34,15 @@ pub(super) struct Key {
     pub(super) state: State,
     /// Name and value.
     pub(super) tags: Vec<(String, String)>,
+    /// JSON.
+    pub(super) policy: String,
+    /// Oldest first.
+    pub(super) grants: Vec<Grant>,
     /// The region of the primary; `None` if the key is not multi-Region.
     pub(super) primary: Option<String>,
     /// Shared between the replicas of a multi-Region key, so that a rotation reaches them all.
     pub(super) material: Material,
+    pub(super) rotation: Rotation,
     /// What makes it a key that signs, and nothing else.
     pub(super) signer: Option<Signer>,
     /// What makes it an RSA key.
@@ -49,6 +57,8 @@ pub(super) enum State {
         /// Milliseconds since 1970.
         due: u64,
     },
+    /// Waits for the deletion of its replicas.
+    PendingReplicaDeletion,
 }
 
 /// The secret of each rotation, oldest first. Never empty.
@@ -69,8 +79,11 @@ impl Key {
             created: now(),
             state: State::Enabled,
             tags: vec![],
+            policy: policy::default(),
+            grants: vec![],
             primary: multi_region.then(|| region.to_owned()),
             material: Material::from(vec![random()]),
+            rotation: Rotation::default(),
             signer: None,
             rsa: None,
         }
@@ -94,16 +107,27 @@ impl Key {
         match self.state {
             State::Enabled => Ok(()),
             State::Disabled => Err(Failure::disabled(&self.arn)),
-            State::PendingDeletion { .. } => Err(Failure::pending_deletion(&self.arn)),
+            State::PendingDeletion { .. } | State::PendingReplicaDeletion => {
+                Err(Failure::pending_deletion(&self.arn))
+            }
         }
     }
 
     /// Refuses changes to a key that is about to be deleted.
     pub(super) fn need_not_pending(&self) -> Result<(), Failure> {
-        match self.state {
-            State::PendingDeletion { .. } => Err(Failure::pending_deletion(&self.arn)),
-            State::Enabled | State::Disabled => Ok(()),
+        match self.state.is_pending() {
+            true => Err(Failure::pending_deletion(&self.arn)),
+            false => Ok(()),
         }
+    }
+
+    pub(super) fn is_symmetric(&self) -> bool {
+        self.signer.is_none() && self.rsa.is_none()
+    }
+
+    /// Whether it is a copy of a primary key elsewhere.
+    pub(super) fn is_replica(&self) -> bool {
+        self.primary.as_ref().is_some_and(|primary| *primary != self.region)
     }
 
     /// What AWS calls `KeyMetadata`.
@@ -142,7 +166,12 @@ impl State {
             Self::Enabled => "Enabled",
             Self::Disabled => "Disabled",
             Self::PendingDeletion { .. } => "PendingDeletion",
+            Self::PendingReplicaDeletion => "PendingReplicaDeletion",
         }
+    }
+
+    pub(super) fn is_pending(&self) -> bool {
+        matches!(self, Self::PendingDeletion { .. } | Self::PendingReplicaDeletion)
     }
 }
 

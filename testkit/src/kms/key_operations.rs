@@ -6,14 +6,17 @@ use serde_json::json;
 use crate::sdk::ACCOUNT;
 
 use super::Account;
+use super::Region;
 use super::key::Key;
 use super::key::State;
 use super::key::arn_of;
 use super::key::now;
 use super::key::seconds;
+use super::policy;
 use super::rsa::RsaPair;
 use super::signing;
 use super::signing::Signer;
+use super::tags::checked;
 use super::wire::Failure;
 use super::wire::Input;
 
@@ -29,33 +32,46 @@ pub(super) fn run(
         "CancelKeyDeletion" => request.cancel_key_deletion(),
         "CreateAlias" => request.create_alias(),
         "CreateKey" => request.create_key(),
+        "CreateGrant" => request.create_grant(),
         "DeleteAlias" => request.delete_alias(),
         "DescribeKey" => request.describe_key(),
         "DisableKey" => request.set_state(State::Disabled),
+        "DisableKeyRotation" => request.disable_key_rotation(),
         "EnableKey" => request.set_state(State::Enabled),
+        "EnableKeyRotation" => request.enable_key_rotation(),
+        "GetKeyPolicy" => request.get_key_policy(),
         "GetKeyRotationStatus" => request.get_key_rotation_status(),
         "ListAliases" => request.list_aliases(),
+        "ListGrants" => request.list_grants(),
+        "ListKeyRotations" => request.list_key_rotations(),
         "ListKeys" => request.list_keys(),
         "ListResourceTags" => request.list_resource_tags(),
+        "ListRetirableGrants" => request.list_retirable_grants(),
+        "PutKeyPolicy" => request.put_key_policy(),
         "ReplicateKey" => request.replicate_key(),
+        "RetireGrant" => request.retire_grant(),
+        "RevokeGrant" => request.revoke_grant(),
         "RotateKeyOnDemand" => request.rotate_key_on_demand(),
         "ScheduleKeyDeletion" => request.schedule_key_deletion(),
+        "TagResource" => request.tag_resource(),
+        "UntagResource" => request.untag_resource(),
         "UpdateAlias" => request.update_alias(),
+        "UpdateKeyDescription" => request.update_key_description(),
         _ => Err(Failure::unknown_operation()),
     }
 }
 
-struct Request<'a> {
-    account: &'a mut Account,
-    region: &'a str,
+pub(super) struct Request<'a> {
+    pub(super) account: &'a mut Account,
+    pub(super) region: &'a str,
     operation: &'a str,
-    input: &'a Input,
+    pub(super) input: &'a Input,
 }
 
 impl Request<'_> {
     fn cancel_key_deletion(&mut self) -> Result<Value, Failure> {
         let key = self.key_mut("KeyId")?;
-        if !matches!(key.state, State::PendingDeletion { .. }) {
+        if !key.state.is_pending() {
             return Err(Failure::not_pending_deletion(&key.arn));
         }
         key.state = State::Disabled;
@@ -89,7 +105,8 @@ impl Request<'_> {
             return Err(Failure::unsupported(format!("{usage} with {spec} is not supported here")));
         }
         self.input.text("Description")?.unwrap_or_default().clone_into(&mut key.description);
-        key.tags = self.input.tags()?;
+        key.tags = checked(self.input.tags()?)?;
+        key.policy = policy::given(self.input)?.unwrap_or_else(policy::default);
         let reply = json!({ "KeyMetadata": self.describe(&key) });
         self.account.region(self.region).keys.insert(key.id.clone(), key);
         Ok(reply)
@@ -104,12 +121,6 @@ impl Request<'_> {
 
     fn describe_key(&self) -> Result<Value, Failure> {
         Ok(json!({ "KeyMetadata": self.describe(self.key("KeyId")?) }))
-    }
-
-    fn get_key_rotation_status(&self) -> Result<Value, Failure> {
-        let key = self.key("KeyId")?;
-        key.need_not_pending()?;
-        Ok(json!({ "KeyId": key.arn, "KeyRotationEnabled": false }))
     }
 
     fn list_aliases(&self) -> Result<Value, Failure> {
@@ -130,11 +141,6 @@ impl Request<'_> {
         self.page("Keys", keys.map(|k| json!({ "KeyArn": k.arn, "KeyId": k.id })).collect())
     }
 
-    fn list_resource_tags(&self) -> Result<Value, Failure> {
-        let tags = self.key("KeyId")?.tags.iter();
-        self.page("Tags", tags.map(|(k, v)| json!({ "TagKey": k, "TagValue": v })).collect())
-    }
-
     fn replicate_key(&mut self) -> Result<Value, Failure> {
         let target = self.input.need_text("ReplicaRegion")?;
         let key = self.key("KeyId")?;
@@ -149,7 +155,9 @@ impl Request<'_> {
             arn: arn_of(target, &key.id),
             region: target.to_owned(),
             created: now(),
-            tags: self.input.tags()?,
+            tags: checked(self.input.tags()?)?,
+            policy: policy::given(self.input)?.unwrap_or_else(policy::default),
+            grants: vec![],
             ..key.clone()
         };
         self.input.text("Description")?.unwrap_or_default().clone_into(&mut replica.description);
@@ -163,31 +171,26 @@ impl Request<'_> {
         Ok(json!({ "ReplicaKeyMetadata": self.describe(replica) }))
     }
 
-    fn rotate_key_on_demand(&mut self) -> Result<Value, Failure> {
-        let key = self.key_mut("KeyId")?;
-        key.need_enabled()?;
-        if key.signer.is_some() {
-            return Err(Failure::unsupported(format!("{} is not symmetric", key.arn)));
-        }
-        if key.primary.as_ref().is_some_and(|primary| *primary != key.region) {
-            return Err(Failure::unsupported(format!("{} is a replica key", key.arn)));
-        }
-        key.material.rotate();
-        Ok(json!({ "KeyId": key.arn }))
-    }
-
     fn schedule_key_deletion(&mut self) -> Result<Value, Failure> {
         let days = self.input.number("PendingWindowInDays", 7, 30)?.unwrap_or(30);
+        let has_replicas = self.has_replicas(self.key("KeyId")?);
         let key = self.key_mut("KeyId")?;
         key.need_not_pending()?;
         let due = now() + days.unsigned_abs() * 86_400_000;
-        key.state = State::PendingDeletion { due };
-        Ok(json!({
-            "DeletionDate": seconds(due),
+        // The days of a primary are counted once its last replica is gone.
+        key.state = match has_replicas {
+            true => State::PendingReplicaDeletion,
+            false => State::PendingDeletion { due },
+        };
+        let mut reply = json!({
             "KeyId": key.arn,
             "KeyState": key.state.name(),
             "PendingWindowInDays": days,
-        }))
+        });
+        if !has_replicas {
+            reply["DeletionDate"] = seconds(due);
+        }
+        Ok(reply)
     }
 
     fn set_state(&mut self, state: State) -> Result<Value, Failure> {
@@ -201,9 +204,23 @@ impl Request<'_> {
         let alias = check_alias(self.input.need_text("AliasName")?)?.to_owned();
         let id = self.alias_target()?;
         let arn = self.alias_arn(&alias);
-        let aliases = &mut self.account.region(self.region).aliases;
-        let target = aliases.get_mut(&alias).ok_or_else(|| Failure::no_alias(&arn))?;
+        let region = self.account.region(self.region);
+        let target = region.aliases.get_mut(&alias).ok_or_else(|| Failure::no_alias(&arn))?;
+        let usage = |id: &String| region.keys.get(id).map(|key| (key.usage(), key.is_symmetric()));
+        if usage(target) != usage(&id) {
+            let kinds = "Alias cannot be changed to a key of another type or usage";
+            return Err(Failure::validation(kinds));
+        }
         *target = id;
+        Ok(json!({}))
+    }
+
+    fn update_key_description(&mut self) -> Result<Value, Failure> {
+        let description = self.input.text("Description")?;
+        let description = description.ok_or_else(|| Failure::missing("Description"))?;
+        let key = self.key_mut("KeyId")?;
+        key.need_not_pending()?;
+        description.clone_into(&mut key.description);
         Ok(json!({}))
     }
 
@@ -218,11 +235,11 @@ impl Request<'_> {
         Ok(key.id.clone())
     }
 
-    fn key(&self, member: &str) -> Result<&Key, Failure> {
+    pub(super) fn key(&self, member: &str) -> Result<&Key, Failure> {
         self.account.permitted(self.region, self.input.need_text(member)?, self.operation)
     }
 
-    fn key_mut(&mut self, member: &str) -> Result<&mut Key, Failure> {
+    pub(super) fn key_mut(&mut self, member: &str) -> Result<&mut Key, Failure> {
         let id = self.key(member)?.id.clone();
         let found = self.account.region(self.region).keys.get_mut(&id);
         Ok(found.expect("the key was just found"))
@@ -246,12 +263,19 @@ impl Request<'_> {
         metadata
     }
 
+    fn has_replicas(&self, key: &Key) -> bool {
+        let is_elsewhere = |(name, region): (&String, &Region)| {
+            name != self.region && region.keys.contains_key(&key.id)
+        };
+        key.primary.as_deref() == Some(self.region) && self.account.regions.iter().any(is_elsewhere)
+    }
+
     fn alias_arn(&self, alias: &str) -> String {
         format!("arn:aws:kms:{}:{ACCOUNT}:{alias}", self.region)
     }
 
     /// One page of a list. The marker is the number of items before the page.
-    fn page(&self, member: &str, items: Vec<Value>) -> Result<Value, Failure> {
+    pub(super) fn page(&self, member: &str, items: Vec<Value>) -> Result<Value, Failure> {
         let limit =
             usize::try_from(self.input.number("Limit", 1, 1000)?.unwrap_or(100)).unwrap_or(1);
         let start = match self.input.text("Marker")? {

@@ -10,12 +10,17 @@ use serde_json::Value;
 use serde_json::json;
 
 use super::Region;
+use super::grants::Grant;
 use super::key::Key;
 use super::key::Material;
 use super::key::State;
 use super::key::arn_of;
+use super::rotation::Rotation;
 use super::rsa::RsaPair;
 use super::signing::Signer;
+
+/// What the replicas of a multi-Region key share, as they did before, by key id.
+type Shared = BTreeMap<String, (Material, Rotation)>;
 
 /// Reads the keys of all regions; none if there is no file.
 pub(super) fn load(file: &Path) -> io::Result<BTreeMap<String, Region>> {
@@ -26,10 +31,9 @@ pub(super) fn load(file: &Path) -> io::Result<BTreeMap<String, Region>> {
     let damaged = || io::Error::new(io::ErrorKind::InvalidData, "the KMS key file is damaged");
     let saved: Value = serde_json::from_slice(&content).map_err(|_| damaged())?;
     let mut regions = BTreeMap::new();
-    // Replicas of a multi-Region key share their material, as they did before.
-    let mut materials = BTreeMap::new();
+    let mut shared = Shared::new();
     for (name, saved) in saved.as_object().ok_or_else(damaged)? {
-        let region = region_from(name, saved, &mut materials).ok_or_else(damaged)?;
+        let region = region_from(name, saved, &mut shared).ok_or_else(damaged)?;
         regions.insert(name.clone(), region);
     }
     Ok(regions)
@@ -49,15 +53,18 @@ fn region_to(region: &Region) -> Value {
     let keys = region.keys.values().map(|key| {
         let due = match key.state {
             State::PendingDeletion { due } => json!(due),
-            State::Enabled | State::Disabled => Value::Null,
+            State::Enabled | State::Disabled | State::PendingReplicaDeletion => Value::Null,
         };
         json!({
             "created": key.created,
             "deletion_due": due,
             "description": key.description,
+            "grants": key.grants.iter().map(Grant::to_json).collect::<Vec<_>>(),
             "id": key.id,
             "material": key.material.all().iter().map(base64::encode).collect::<Vec<_>>(),
+            "policy": key.policy,
             "primary": key.primary,
+            "rotation": key.rotation.to_json(),
             "signer": key.signer.as_ref().map(|signer| base64::encode(signer.to_pkcs8())),
             "rsa": key.rsa.as_ref().map(|pair| base64::encode(pair.to_pkcs8())),
             "state": key.state.name(),
@@ -67,27 +74,19 @@ fn region_to(region: &Region) -> Value {
     json!({ "aliases": region.aliases, "keys": keys.collect::<Vec<_>>() })
 }
 
-fn region_from(
-    name: &str,
-    saved: &Value,
-    materials: &mut BTreeMap<String, Material>,
-) -> Option<Region> {
+fn region_from(name: &str, saved: &Value, shared: &mut Shared) -> Option<Region> {
     let mut region = Region { name: name.to_owned(), ..Region::default() };
     for (alias, id) in saved.get("aliases")?.as_object()? {
         region.aliases.insert(alias.clone(), id.as_str()?.to_owned());
     }
     for saved in saved.get("keys")?.as_array()? {
-        let key = key_from(name, saved, materials)?;
+        let key = key_from(name, saved, shared)?;
         region.keys.insert(key.id.clone(), key);
     }
     Some(region)
 }
 
-fn key_from(
-    region: &str,
-    saved: &Value,
-    materials: &mut BTreeMap<String, Material>,
-) -> Option<Key> {
+fn key_from(region: &str, saved: &Value, shared: &mut Shared) -> Option<Key> {
     let text = |name: &str| saved.get(name)?.as_str().map(str::to_owned);
     let id = text("id")?;
     let secret = |secret: &Value| base64::decode(secret.as_str()?).ok()?.try_into().ok();
@@ -106,6 +105,9 @@ fn key_from(
         Some(pkcs8) => Some(RsaPair::from_pkcs8(&base64::decode(pkcs8).ok()?)?),
         None => None,
     };
+    let rotation = Rotation::from_json(saved.get("rotation")?)?;
+    let shared = shared.entry(id.clone()).or_insert_with(|| (Material::from(secrets), rotation));
+    let (material, rotation) = shared.clone();
     Some(Key {
         arn: arn_of(region, &id),
         region: region.to_owned(),
@@ -117,13 +119,22 @@ fn key_from(
             "PendingDeletion" => {
                 State::PendingDeletion { due: saved.get("deletion_due")?.as_u64()? }
             }
+            "PendingReplicaDeletion" => State::PendingReplicaDeletion,
             _ => return None,
         },
+        policy: text("policy")?,
+        grants: saved
+            .get("grants")?
+            .as_array()?
+            .iter()
+            .map(Grant::from_json)
+            .collect::<Option<_>>()?,
         tags: saved.get("tags")?.as_array()?.iter().map(tag).collect::<Option<_>>()?,
         primary: text("primary"),
         signer,
         rsa,
-        material: materials.entry(id.clone()).or_insert_with(|| Material::from(secrets)).clone(),
+        material,
+        rotation,
         id,
     })
 }

@@ -5,9 +5,8 @@ use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 
-use crate::sdk::ACCOUNT;
-
 use super::blob::Context;
+use super::policy;
 
 /// The JSON object of a request.
 #[derive(Debug)]
@@ -98,6 +97,24 @@ impl Input {
         Ok(context)
     }
 
+    /// A list of strings; one that is not there is empty.
+    pub(super) fn texts(&self, name: &str) -> Result<Vec<String>, Failure> {
+        let list = match self.0.get(name) {
+            None | Some(Value::Null) => return Ok(vec![]),
+            Some(value) => value.as_array().ok_or_else(Failure::serialization)?,
+        };
+        let texts = list.iter().map(|text| text.as_str().map(str::to_owned));
+        texts.collect::<Option<_>>().ok_or_else(Failure::serialization)
+    }
+
+    /// A structure, if there is one.
+    pub(super) fn object(&self, name: &str) -> Result<Option<&Map<String, Value>>, Failure> {
+        match self.0.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => value.as_object().map(Some).ok_or_else(Failure::serialization),
+        }
+    }
+
     /// A list of `{TagKey, TagValue}`; one that is not there is empty.
     pub(super) fn tags(&self) -> Result<Vec<(String, String)>, Failure> {
         let list = match self.0.get("Tags") {
@@ -140,10 +157,11 @@ impl Failure {
     }
 
     pub(super) fn access_denied(operation: &str, arn: &str) -> Self {
+        let caller = policy::caller();
         Self::with(
             "AccessDeniedException",
             format!(
-                "User: arn:aws:iam::{ACCOUNT}:user/test is not authorized to perform: \
+                "User: {caller} is not authorized to perform: \
                  kms:{operation} on resource: {arn} because no identity-based policy allows \
                  the kms:{operation} action"
             ),
@@ -157,6 +175,11 @@ impl Failure {
             "The ciphertext refers to a customer master key that does not exist, does not \
              exist in this region, or you are not allowed to access.",
         )
+    }
+
+    /// For a principal of a grant.
+    pub(super) fn bad_principal(name: &str) -> Self {
+        Self::with("InvalidArnException", format!("Invalid principal: {name}"))
     }
 
     pub(super) fn alias_exists(arn: &str) -> Self {
@@ -208,8 +231,21 @@ impl Failure {
         Self { status: 400, code: "InvalidCiphertextException", message: None }
     }
 
+    pub(super) fn invalid_grant_token() -> Self {
+        Self::with("InvalidGrantTokenException", "The grant token is not valid.")
+    }
+
     pub(super) fn invalid_marker() -> Self {
         Self::with("InvalidMarkerException", "Invalid marker.")
+    }
+
+    pub(super) fn limit_exceeded(message: impl Into<String>) -> Self {
+        Self::with("LimitExceededException", message)
+    }
+
+    /// The policy `is` what it must not be.
+    pub(super) fn malformed_policy(is: &str) -> Self {
+        Self::with("MalformedPolicyDocumentException", format!("The new key policy {is}."))
     }
 
     pub(super) fn pending_deletion(arn: &str) -> Self {
@@ -231,6 +267,14 @@ impl Failure {
         Self::with("NotFoundException", format!("Alias {arn} is not found."))
     }
 
+    pub(super) fn no_grant(id: &str) -> Self {
+        Self::with("NotFoundException", format!("Grant ID {id} not found"))
+    }
+
+    pub(super) fn no_policy(name: &str) -> Self {
+        Self::with("NotFoundException", format!("No such policy exists: {name}"))
+    }
+
     pub(super) fn no_key(arn: &str) -> Self {
         Self::with("NotFoundException", format!("Key '{arn}' does not exist"))
     }
@@ -245,6 +289,10 @@ impl Failure {
 
     pub(super) fn unsupported(message: impl Into<String>) -> Self {
         Self::with("UnsupportedOperationException", message)
+    }
+
+    pub(super) fn tag() -> Self {
+        Self::with("TagException", "Not valid as tags of a key.")
     }
 
     pub(super) fn reserved_alias() -> Self {

@@ -10,6 +10,7 @@
 //! <root>/.upload_id-<id>.part-<n>                                       a part of an upload
 //! <root>/.staging/<uuid>                                                an object on its way
 //! <root>/.sink-<bucket>                                                 marks a sink
+//! <root>/.setting-<bucket>.<kind>.json                                  a setting of a bucket
 //! ```
 //!
 //! `<B>` and `<K>` are bucket and key in unpadded URL-safe base64. The exact version of
@@ -21,6 +22,7 @@ use std::io;
 use std::path::Component;
 use std::path::Path;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use aws_smithy_types::base64;
 use s3s::crypto::Checksum;
@@ -172,6 +174,26 @@ impl Files {
         folders.map(fs::remove_dir).take_while(Result::is_ok).for_each(drop);
     }
 
+    /// A setting of a bucket; empty if it was not set.
+    pub(crate) fn setting(&self, bucket: &str, kind: &str) -> Map<String, Value> {
+        read_json(&self.setting_file(bucket, kind))
+    }
+
+    pub(crate) fn set_setting(&self, bucket: &str, kind: &str, content: &Map<String, Value>) {
+        write_json(&self.setting_file(bucket, kind), content);
+    }
+
+    pub(crate) fn remove_setting(&self, bucket: &str, kind: &str) {
+        remove(&self.setting_file(bucket, kind));
+    }
+
+    /// When an upload began.
+    pub(crate) fn upload_began(&self, upload: &OpenUpload) -> Option<SystemTime> {
+        let kind = format!("upload-{}.metadata", upload.upload_id);
+        let file = fs::metadata(self.side_file(&upload.bucket, &upload.key, &kind));
+        file.and_then(|file| file.modified()).ok()
+    }
+
     /// Length of a part that was uploaded, in bytes.
     pub(crate) fn part_len(&self, upload_id: &str, number: i32) -> Option<u64> {
         fs::metadata(self.part(upload_id, number)).ok().map(|part| part.len())
@@ -198,6 +220,10 @@ impl Files {
 
     pub(super) fn part(&self, upload_id: &str, number: i32) -> PathBuf {
         self.root.join(format!(".upload_id-{upload_id}.part-{number}"))
+    }
+
+    fn setting_file(&self, bucket: &str, kind: &str) -> PathBuf {
+        self.root.join(format!(".setting-{bucket}.{kind}.json"))
     }
 
     fn side_file(&self, bucket: &str, key: &str, kind: &str) -> PathBuf {

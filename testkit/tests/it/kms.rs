@@ -363,9 +363,7 @@ async fn aliases_are_made_moved_listed_and_deleted() {
 #[tokio::test]
 async fn a_replica_opens_what_the_primary_sealed() {
     for t in both().await {
-        let kms = t.kms();
-        let region = aws_sdk_kms::config::Region::new("eu-west-1");
-        let europe = Client::from_conf(t.kms_config().region(region).build());
+        let (kms, europe) = (t.kms(), t.kms_in("eu-west-1"));
         let made = kms.create_key().multi_region(true).send().await.unwrap();
         let id = made.key_metadata().unwrap().key_id().to_owned();
         assert!(id.starts_with("mrk-"));

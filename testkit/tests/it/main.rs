@@ -5,9 +5,11 @@
 
 mod faults;
 mod kms;
+mod kms_keys;
 mod kms_signing;
 mod multipart;
 mod record;
 mod s3;
+mod settings;
 mod tls;
 mod transport;

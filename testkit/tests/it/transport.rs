@@ -22,6 +22,11 @@ impl Transport {
         aws_sdk_kms::Client::from_conf(self.kms_config().build())
     }
 
+    pub(crate) fn kms_in(&self, region: &'static str) -> aws_sdk_kms::Client {
+        let region = aws_sdk_kms::config::Region::new(region);
+        aws_sdk_kms::Client::from_conf(self.kms_config().region(region).build())
+    }
+
     pub(crate) fn kms_config(&self) -> aws_sdk_kms::config::Builder {
         self.server.as_ref().map_or_else(|| self.aws.kms_config(), Server::kms_config)
     }
