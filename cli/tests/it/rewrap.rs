@@ -336,3 +336,22 @@ fn json_fields_are_documented() {
         }
     }
 }
+
+#[test]
+fn a_file_that_was_changed_meanwhile_stays() {
+    let world = World::start(0);
+    let user = &world.user;
+    user.write("plain", "x");
+    user.run("seal --key aws-kms:alias/demo plain -o a").succeeds();
+    let path = user.path("a");
+    world.aws.services.on_request(move |call| {
+        if call.operation == "ReEncrypt" {
+            std::fs::write(&path, "somebody else's").unwrap();
+        }
+        None
+    });
+    let line = "rewrap --from-key aws-kms:alias/demo --key aws-kms:alias/new a";
+    user.run(line).fails(5, &["changed while it was read"]);
+    assert_eq!(user.read("a"), b"somebody else's");
+    assert_eq!(user.files(), ["a", "plain"]);
+}
