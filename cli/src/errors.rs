@@ -120,7 +120,7 @@ const KNOWN: &[Known] = &[
     ),
     known(
         "key-of-another-use",
-        "use a key that is for this: `aws kms describe-key` shows what it is for",
+        "use a key that is for this: `waxseal key show` tells what it is for",
         &[Kms(&["InvalidKeyUsageException"], "")],
     ),
     known(

@@ -63,7 +63,7 @@ pub(crate) struct RewrapArgs {
     /// Keep what --from-key opens: hand the objects to --key as well.
     #[arg(long, help_heading = "Key options", conflicts_with = "before")]
     keep: bool,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Key options")]
     passphrase: PassphraseArgs,
     #[command(flatten)]
     bound: BoundArgs,

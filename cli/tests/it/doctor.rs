@@ -101,9 +101,6 @@ impl Ward {
         assert!(!commands.is_empty(), "{finding}");
         for command in commands {
             let command = command.as_str().unwrap();
-            if command.starts_with("aws ") && !has_aws_cli() {
-                return;
-            }
             shell(&self.user, command);
         }
         let left = self.bad(&self.line());

@@ -21,6 +21,7 @@ mod files;
 #[cfg(target_os = "linux")]
 mod hygiene;
 mod inspect_keys;
+mod json;
 mod key;
 mod key_deletion;
 mod key_grants;

@@ -4,6 +4,9 @@
 //! any part of a line and `...` for any lines; a command that fails shows `[exit CODE]` last. One
 //! bash runs all of a page, in one folder, so variables and files stay. Blocks with `file=NAME` are
 //! written there. `WAXSEAL_BLESS=1` puts in what was printed, where it differs.
+//!
+//! Blocks marked `console s3=ceph` ask the S3 of `WAXSEAL_CEPH`, which enforces policies, and the same
+//! KMS. Its users are as in `ceph.rs`. Without it they are not run, and said not to be.
 
 mod page;
 
@@ -23,6 +26,7 @@ use crate::pages::page::Page;
 use crate::pages::page::Step;
 use crate::support::Aws;
 use crate::support::User;
+use crate::support::commands;
 use crate::support::not_tested;
 use crate::support::subcommands;
 
@@ -45,6 +49,32 @@ fn every_command_has_a_page_with_its_session() {
     let pages: BTreeSet<_> =
         pages.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
     assert_eq!(pages, subcommands());
+    // With its subcommands, if it has some.
+    for command in commands() {
+        let name = command.split(' ').next().unwrap();
+        let page = Page::read(&docs().join(format!("commands/{name}.md")));
+        let call = format!("waxseal {command} ");
+        assert!(page.commands().any(|text| text.contains(&call)), "no {call}in {name}.md");
+    }
+}
+
+#[test]
+fn every_page_is_listed_and_links_lead_somewhere() {
+    for name in ["commands", "recipes"] {
+        let list = docs().join(name).join("README.md");
+        let listed = std::fs::read_to_string(&list).unwrap();
+        for path in folder(name) {
+            let link = format!("]({})", path.file_name().unwrap().to_str().unwrap());
+            assert!(listed.contains(&link), "{} lacks {link}", list.display());
+        }
+        for path in folder(name).into_iter().chain([list]) {
+            let text = std::fs::read_to_string(&path).unwrap();
+            for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+                let leads = path.with_file_name(link).is_file() || link.starts_with("https://");
+                assert!(leads, "{}: {link}", path.display());
+            }
+        }
+    }
 }
 
 /// A page that shows something else than what happens is found, in each way.
@@ -77,12 +107,16 @@ fn a_page_that_is_wrong_is_found() {
 fn check(name: &str) {
     let mut failures = vec![];
     for path in folder(name) {
-        let page = Page::read(&path);
+        let mut page = Page::read(&path);
         if let Some(tool) = missing(&page) {
             let what = format!("{}, which needs {tool}", path.display());
             assert!(std::env::var_os("CI").is_none(), "CI lacks what is needed: {what}");
             not_tested(&what);
             continue;
+        }
+        if page.needs_ceph() && std::env::var_os("WAXSEAL_CEPH").is_none() {
+            not_tested(&format!("part of {}: WAXSEAL_CEPH names no server", path.display()));
+            page = page.without_ceph();
         }
         let aws = Aws::start();
         if let Err(text) = run(&page, &aws.user()) {
@@ -94,7 +128,7 @@ fn check(name: &str) {
 
 /// The pages of a folder of `docs`, sorted.
 fn folder(name: &str) -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name);
+    let folder = docs().join(name);
     let entries = std::fs::read_dir(&folder).unwrap();
     let mut pages: Vec<_> = entries
         .map(|entry| entry.unwrap().path())
@@ -103,6 +137,10 @@ fn folder(name: &str) -> Vec<PathBuf> {
     pages.sort();
     assert!(!pages.is_empty(), "{}", folder.display());
     pages
+}
+
+fn docs() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs")
 }
 
 /// A program that the page uses and that is not here.
@@ -124,6 +162,7 @@ fn run(page: &Page, user: &User) -> Result<(), String> {
         match step {
             Step::File { name, text } => user.write(name, text),
             Step::Command(shown) => script.extend([
+                if shown.is_for_ceph { CEPH } else { "" },
                 "{\n",
                 &*shown.command,
                 "\n} 2>&1\nprintf '\\n%s %d\\n' '",
@@ -168,6 +207,7 @@ fn bash(user: &User, script: &str) -> String {
         .envs(like.get_envs().filter_map(|(name, value)| Some((name, value?))))
         .envs([("AWS_DEFAULT_REGION", REGION), ("AWS_PAGER", "")]) // for the AWS CLI
         .envs([("LC_ALL", "C.UTF-8"), ("TZ", "UTC")])
+        .envs(std::env::var("WAXSEAL_CEPH").map(|url| ("WAXSEAL_CEPH", url)))
         .env("PATH", format!("{}:{path}", tools.display()))
         .current_dir(user.path(""))
         .stdin(Stdio::null())
@@ -186,5 +226,7 @@ fn bash(user: &User, script: &str) -> String {
 
 /// Programs that pages use and that not every machine has.
 const TOOLS: &[&str] = &["aws", "jq", "openssl", "systemd-analyze"];
+/// Makes S3 that of Ceph, from here on.
+const CEPH: &str = "export AWS_ENDPOINT_URL_S3=$WAXSEAL_CEPH\n";
 const MARK: &str = "--- end of the output, exit code";
 const PATIENCE: Duration = Duration::from_secs(300);

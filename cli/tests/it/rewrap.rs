@@ -320,24 +320,6 @@ fn a_failing_list_is_told_after_what_was_begun() {
 }
 
 #[test]
-fn json_fields_are_documented() {
-    let world = World::start(1);
-    for (command, options) in [
-        ("rewrap", "--from-key aws-kms:alias/demo --key aws-kms:alias/new"),
-        ("rotate", "--key aws-kms:alias/new"),
-    ] {
-        let help = world.user.run(&format!("{command} --help")).succeeds().stdout;
-        let help = String::from_utf8(help).unwrap();
-        let line = format!("{command} {options} --json s3://demo/orders/0000");
-        let report = json(&world.user.run(&line).succeeds().stdout);
-        assert_eq!(report["changed"].as_array().unwrap().len(), 1);
-        for field in report.as_object().unwrap().keys() {
-            assert!(help.contains(&format!("\n  {field} ")), "{command}: no field {field}");
-        }
-    }
-}
-
-#[test]
 fn a_file_that_was_changed_meanwhile_stays() {
     let world = World::start(0);
     let user = &world.user;

@@ -1,9 +1,11 @@
 //! Completions and manual pages, as shells and `man` take them.
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::process::Command;
 
 use crate::support::User;
+use crate::support::commands;
 use crate::support::not_tested;
 use crate::support::subcommands;
 
@@ -34,8 +36,13 @@ fn bash_completes_commands_options_and_values() {
     assert_eq!(offers(&["waxseal", "cp", "--plac"]), ["--placement"]);
     assert_eq!(offers(&["waxseal", "cp", "--placement", ""]), ["inline", "metadata"]);
     assert_eq!(offers(&["waxseal", "explain", "key-d"]), ["key-disabled"]);
-    let commands = offered(&user, &["waxseal", ""]);
-    assert!(subcommands().is_subset(&commands), "{commands:?}");
+    let all = offered(&user, &["waxseal", ""]);
+    assert!(subcommands().is_subset(&all), "{all:?}");
+    for command in commands() {
+        let words: Vec<_> = ["waxseal"].into_iter().chain(command.split(' ')).collect();
+        let offered = offered(&user, &words);
+        assert!(offered.contains(*words.last().unwrap()), "{command}: {offered:?}");
+    }
 }
 
 #[test]
@@ -57,14 +64,19 @@ fn other_shells_can_read_theirs() {
 fn every_command_has_a_manual_page_that_man_renders() {
     let user = User::new();
     user.run("man --out pages/man1").succeeds();
-    let of_commands = subcommands().into_iter().map(|name| format!("waxseal-{name}.1"));
-    let expected: BTreeSet<_> = of_commands.chain(["waxseal.1".to_owned()]).collect();
+    // Each page, and the help that it has to have.
+    let expected: BTreeMap<_, _> = commands()
+        .into_iter()
+        .map(|command| (command.replace(' ', "-"), command + " --help"))
+        .map(|(name, help)| (format!("waxseal-{name}.1"), help))
+        .chain([("waxseal.1".to_owned(), "--help".to_owned())])
+        .collect();
     let pages = std::fs::read_dir(user.path("pages/man1")).unwrap();
     let pages: BTreeSet<_> =
         pages.map(|page| page.unwrap().file_name().into_string().unwrap()).collect();
-    assert_eq!(pages, expected);
+    assert!(pages.iter().eq(expected.keys()), "{pages:?}");
     assert_eq!(user.run("man").succeeds().stdout, user.read("pages/man1/waxseal.1"));
-    for page in pages {
+    for (page, help) in expected {
         let mut groff = Command::new("groff");
         groff.args(["-man", "-ww", "-Tascii", "-P-cbou", "-rLL=60n"]);
         let Ok(ran) = groff.arg(user.path("pages/man1").join(&page)).output() else {
@@ -76,11 +88,7 @@ fn every_command_has_a_manual_page_that_man_renders() {
         let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(words.contains(&format!("NAME {name} - ")), "{page}: {text}");
         // Examples keep their lines, on however narrow a terminal.
-        let help = match name.strip_prefix("waxseal-") {
-            Some(command) => user.run(&format!("{command} --help")),
-            None => user.run("--help"),
-        };
-        let help = help.succeeds().stdout;
+        let help = user.run(&help).succeeds().stdout;
         let help = String::from_utf8(help).unwrap();
         let (_, examples) = help.split_once("Examples:\n").unwrap();
         for line in examples.lines() {

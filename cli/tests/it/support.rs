@@ -257,13 +257,25 @@ pub(crate) fn set_mode(path: impl AsRef<Path>, mode: u32) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// All that `--help` lists.
+/// The commands that `--help` lists.
 pub(crate) fn subcommands() -> BTreeSet<String> {
-    subcommands_of("")
+    commands_of("")
+}
+
+/// All commands, with those below them, such as `key grant list`.
+pub(crate) fn commands() -> BTreeSet<String> {
+    let mut commands = BTreeSet::new();
+    let mut unread = subcommands();
+    while let Some(command) = unread.pop_first() {
+        let below = commands_of(&format!("{command} "));
+        unread.extend(below.into_iter().map(|name| format!("{command} {name}")));
+        commands.insert(command);
+    }
+    commands
 }
 
 /// The names of the commands below `command`, which ends with a space unless it is empty.
-pub(crate) fn subcommands_of(command: &str) -> BTreeSet<String> {
+fn commands_of(command: &str) -> BTreeSet<String> {
     let help = User::new().run(&format!("{command}--help")).succeeds().stdout;
     let help = String::from_utf8(help).unwrap();
     let Some((_, commands)) = help.split_once("\nCommands:\n") else { return BTreeSet::new() };

@@ -1,15 +1,13 @@
 //! Help and command lines that can never work.
 
 use crate::support::User;
-use crate::support::subcommands_of;
+use crate::support::commands;
 
 #[test]
 fn help_fits_80_columns_and_has_examples_and_codes() {
     let user = User::new();
-    let mut commands = vec![String::new()];
-    while let Some(command) = commands.pop() {
-        let below = subcommands_of(&command).into_iter();
-        commands.extend(below.map(|name| format!("{command}{name} ")));
+    let commands = commands().into_iter().map(|command| command + " ");
+    for command in commands.chain([String::new()]) {
         let help = user.run(&format!("{command}--help")).succeeds().stdout;
         let help = String::from_utf8(help).unwrap();
         for line in help.lines() {
@@ -24,14 +22,6 @@ fn help_fits_80_columns_and_has_examples_and_codes() {
     let help = String::from_utf8(user.run("--help").succeeds().stdout).unwrap();
     for code in ["0 ", "2 ", "3 ", "4 ", "5 ", "130 ", "141 "] {
         assert!(help.contains(&format!("\n  {code}")), "no code {code}: {help}");
-    }
-    let help = String::from_utf8(user.run("inspect --help").succeeds().stdout).unwrap();
-    user.write("plain", "x");
-    user.run("seal plain -o s").succeeds();
-    let json = user.run("inspect --json s").succeeds().stdout;
-    let json: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&json).unwrap();
-    for field in json.keys() {
-        assert!(help.contains(&format!("\n  {field} ")), "no field {field}: {help}");
     }
 }
 

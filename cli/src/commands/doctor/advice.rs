@@ -32,9 +32,9 @@ impl<'a> Advice<'a> {
         self.finish(vec!["waxseal", "doctor", "--key", &key, "--fix", fix.name()], None)
     }
 
-    /// A command of the AWS CLI for a key in `region`.
-    pub(super) fn aws_kms(&self, region: &str, words: &[&str]) -> Option<String> {
-        self.finish([&["aws", "kms"], words].concat(), Some(region))
+    /// `waxseal key` for keys in `region`.
+    pub(super) fn key(&self, region: &str, words: &[&str]) -> Option<String> {
+        self.finish([&["waxseal", "key"], words].concat(), Some(region))
     }
 
     /// The doctor again, in another Region.

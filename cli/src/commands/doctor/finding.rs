@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn prose_and_commands_fit_80_columns_and_paste_back() {
-        let long = format!("aws kms enable-key --key-id {} --region eu-west-1", "k".repeat(60));
+        let long = format!("waxseal key enable {} --region eu-west-1", "k".repeat(60));
         let finding = Finding::new("key-state", Level::Problem, "word ".repeat(40).trim_end())
             .of("alias/x")
             .because("it matters")
@@ -167,9 +167,9 @@ mod tests {
         let text = finding.to_text();
         let plain = anstream::adapter::strip_str(&text).to_string();
         assert!(plain.lines().all(|line| line.chars().count() <= 80), "{plain}");
-        let command = plain.split_once("      aws").unwrap().1.replace("\\\n", "");
+        let command = plain.split_once("      waxseal").unwrap().1.replace("\\\n", "");
         let words: Vec<_> = command.split_whitespace().collect();
-        assert_eq!(format!("aws {}", words.join(" ")), long);
+        assert_eq!(format!("waxseal {}", words.join(" ")), long);
     }
 
     #[test]

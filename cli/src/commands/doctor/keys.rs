@@ -115,7 +115,7 @@ impl Key<'_> {
                 Finding::new(name, Level::Problem, found)
                     .because("nothing can be sealed or opened with it")
                     .remedy("look for it: aliases are of one Region, as most keys are")
-                    .command(self.advice.aws_kms(&self.region, &["list-aliases"]))
+                    .command(self.advice.key(&self.region, &["list"]))
             }
             Some("AccessDeniedException") => {
                 Finding::new(name, Level::NotChecked, "refused: needs kms:DescribeKey")
@@ -132,7 +132,7 @@ impl Key<'_> {
 
     fn state(&self, metadata: &KeyMetadata, arn: &str) -> Finding {
         let name = "key-state";
-        let enable = || self.advice.aws_kms(&self.region, &["enable-key", "--key-id", arn]);
+        let enable = || self.advice.key(&self.region, &["enable", arn]);
         let problem = |found: String| {
             let why = "nothing can be sealed, and nothing sealed under it opens";
             Finding::new(name, Level::Problem, found).because(why)
@@ -141,15 +141,15 @@ impl Key<'_> {
             Some(KeyState::Enabled) => Finding::ok(name, "enabled"),
             Some(KeyState::Disabled) => problem("disabled".to_owned()).command(enable()),
             Some(KeyState::PendingDeletion) => {
-                let cancel = ["cancel-key-deletion", "--key-id", arn];
+                let cancel = ["cancel-deletion", arn];
                 let when = metadata.deletion_date().map(|date| format!(" on {date}"));
                 let when = when.unwrap_or_default();
                 problem(format!("will be deleted{when}: then all data sealed under it is lost"))
-                    .command(self.advice.aws_kms(&self.region, &cancel))
+                    .command(self.advice.key(&self.region, &cancel))
                     .command(enable())
             }
             Some(state) => problem(format!("state {}", state.as_str()))
-                .remedy("see `aws kms describe-key`; imported key material may have expired"),
+                .remedy("see `waxseal key show`; imported key material may have expired"),
             None => Finding::new(name, Level::NotChecked, "KMS does not say"),
         }
     }
@@ -175,7 +175,7 @@ impl Key<'_> {
             _ if metadata.key_manager() == Some(&KeyManagerType::Aws) => {
                 Finding::new(name, Level::Warning, "a key that AWS manages")
                     .because("only the service it was made for can use it; no policy changes that")
-                    .remedy("make a key of your own: `aws kms create-key`")
+                    .remedy("make a key of your own: `waxseal key create`")
             }
             _ => Finding::ok(name, spec),
         }

@@ -22,6 +22,8 @@ pub(super) enum Step {
 /// A command as the page shows it.
 pub(super) struct Shown {
     pub(super) command: String,
+    /// Whether it needs the S3 of Ceph.
+    pub(super) is_for_ceph: bool,
     /// Where in the page its output is.
     output: Range<usize>,
 }
@@ -29,7 +31,7 @@ pub(super) struct Shown {
 /// The block that a line is in.
 enum Block {
     None,
-    Console,
+    Console { is_for_ceph: bool },
     File,
     Other,
 }
@@ -49,7 +51,8 @@ impl Page {
                 (Block::None, Some(info), _) => {
                     let info = info.trim_end();
                     block = match (info, info.split_once(" file=")) {
-                        ("console", _) => Block::Console,
+                        ("console", _) => Block::Console { is_for_ceph: false },
+                        ("console s3=ceph", _) => Block::Console { is_for_ceph: true },
                         (_, Some((_, name))) => {
                             steps.push(Step::File { name: name.to_owned(), text: String::new() });
                             Block::File
@@ -58,12 +61,13 @@ impl Page {
                     };
                 }
                 (_, Some(_), _) => block = Block::None,
-                (Block::Console, None, last) => {
+                (&Block::Console { is_for_ceph }, None, last) => {
                     let continues = |shown: &Shown| shown.output.is_empty();
                     match (line.strip_prefix("$ "), line.strip_prefix("> "), last) {
                         (Some(command), ..) => {
                             let command = command.to_owned();
-                            steps.push(Step::Command(Shown { command, output: end..end }));
+                            let shown = Shown { command, is_for_ceph, output: end..end };
+                            steps.push(Step::Command(shown));
                         }
                         (_, Some(more), Some(Step::Command(shown))) if continues(shown) => {
                             shown.command.push_str(more);
@@ -79,6 +83,17 @@ impl Page {
             at = end;
         }
         Self { path, text, steps }
+    }
+
+    /// Whether some of it needs the S3 of Ceph.
+    pub(super) fn needs_ceph(&self) -> bool {
+        self.shown().any(|shown| shown.is_for_ceph)
+    }
+
+    /// Takes out what needs the S3 of Ceph.
+    pub(super) fn without_ceph(mut self) -> Self {
+        self.steps.retain(|step| !matches!(step, Step::Command(shown) if shown.is_for_ceph));
+        self
     }
 
     pub(super) fn commands(&self) -> impl Iterator<Item = &str> {
