@@ -94,7 +94,11 @@ struct Looked {
 }
 
 async fn look(aws: &Aws, s3: &OnceCell<S3EncryptionClient>, item: Item) -> Result<Looked, Failure> {
-    let listed = item.listed.as_ref().map_or(0, |listed| listed.size);
+    // Of what is not sealed; an object that was named, and not listed, does not say.
+    let listed = match (&item.place, &item.listed) {
+        (Place::Path(path), _) => path.metadata().map_or(0, |found| found.len()),
+        (_, listed) => listed.as_ref().map_or(0, |listed| listed.size),
+    };
     let found = match &item.place {
         Place::S3(name) => {
             let s3 = s3.get_or_try_init(|| client(aws)).await?;

@@ -63,7 +63,9 @@ impl FromStr for KeySpec {
             Some(("aws-kms", id)) if !id.is_empty() => Ok(Self::AwsKms(id.to_owned())),
             Some(("aws-kms-rsa", id)) if !id.is_empty() => Ok(Self::AwsKmsRsa(id.to_owned())),
             Some(("rsa", path)) if !path.is_empty() => Ok(Self::Rsa(path.into())),
-            _ => Err("want local, local:PATH, aws-kms:ID, rsa:PATH or aws-kms-rsa:ID"),
+            _ => Err(
+                "want local, local:PATH, rsa:PATH, aws-kms-rsa:ID or aws-kms:ID, as in aws-kms:alias/orders",
+            ),
         }
     }
 }

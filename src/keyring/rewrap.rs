@@ -1,5 +1,6 @@
 //! Wrapped keys replaced by ones under other wrapping keys; the data key stays.
 
+#[cfg(feature = "kms")]
 use std::any::Any;
 use std::sync::Arc;
 
@@ -8,10 +9,10 @@ use crate::error::ErrorKind;
 use crate::error::Result;
 use crate::keyring::KeyRequest;
 use crate::keyring::Keyring;
-#[cfg(feature = "kms")]
-use crate::keyring::KmsKeyring;
 use crate::keyring::MAX_WRAPPED_KEYS;
 use crate::keyring::WrappedKey;
+#[cfg(feature = "kms")]
+use crate::keyring::kms;
 use crate::keyring::names_of;
 use crate::secret::SecretKey;
 
@@ -68,7 +69,7 @@ pub struct Rewrap {
 struct End {
     keyring: Arc<dyn Keyring>,
     #[cfg(feature = "kms")]
-    kms: Option<KmsKeyring>,
+    kms: Option<kms::KmsKeyring>,
 }
 
 /// What re-wrapping made of an object's wrapped keys.
@@ -312,7 +313,7 @@ impl End {
     fn new(keyring: impl Keyring + 'static) -> Self {
         Self {
             #[cfg(feature = "kms")]
-            kms: (&keyring as &dyn Any).downcast_ref::<KmsKeyring>().cloned(),
+            kms: (&keyring as &dyn Any).downcast_ref::<kms::KmsKeyring>().cloned(),
             keyring: Arc::new(keyring),
         }
     }

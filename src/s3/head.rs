@@ -121,7 +121,17 @@ impl S3EncryptionClient {
             .set_version_id(options.version_id.clone())
             .send()
             .await
-            .map_err(|e| name.failed("HeadObject", e))
+            .map_err(|e| {
+                // S3 says no more than that in reply to HEAD.
+                let is_bad_request =
+                    e.raw_response().is_some_and(|reply| reply.status().as_u16() == 400);
+                let error = name.failed("HeadObject", e);
+                if !is_bad_request || options.sse_customer_key.is_some() {
+                    return error;
+                }
+                let text = format!("{error}; it may be under an SSE-C key, which S3 does not keep");
+                error.with_message(text)
+            })
     }
 }
 

@@ -127,3 +127,53 @@ impl S3EncryptionClient {
         Ok((!pairs.is_empty()).then(|| pairs.join("&")))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_s3::operation::head_object::builders::HeadObjectOutputBuilder;
+    use aws_sdk_s3::types::ArchiveStatus;
+
+    use super::*;
+    use crate::error::ErrorKind;
+
+    fn asked(
+        head: impl FnOnce(HeadObjectOutputBuilder) -> HeadObjectOutputBuilder,
+    ) -> Result<PutOptions> {
+        let name = Name { bucket: "b".to_owned(), key: "k".to_owned() };
+        properties(&name, &head(HeadObjectOutput::builder()).build())
+    }
+
+    #[test]
+    fn what_cannot_be_preserved_is_refused() {
+        let refused = [
+            asked(|head| head.sse_customer_algorithm("AES256")),
+            asked(|head| head.storage_class(StorageClass::Glacier)),
+            asked(|head| head.storage_class(StorageClass::DeepArchive)),
+            asked(|head| head.archive_status(ArchiveStatus::ArchiveAccess)),
+            asked(|head| head.missing_meta(1)),
+            asked(|head| head.expires_string("0")),
+        ];
+        for (i, refused) in refused.into_iter().enumerate() {
+            assert_eq!(refused.unwrap_err().kind(), ErrorKind::InvalidInput, "{i}");
+        }
+        assert!(asked(|head| head).is_ok());
+        assert!(asked(|head| head.missing_meta(0)).is_ok());
+        // Read like any other, if dearer.
+        let at_once = asked(|head| head.storage_class(StorageClass::GlacierIr)).unwrap();
+        assert_eq!(at_once.storage_class, Some(StorageClass::GlacierIr));
+    }
+
+    #[test]
+    fn the_checksum_is_the_one_that_is_kept() {
+        for (head, algorithm) in [
+            (asked(|head| head.checksum_crc32("a")), Some(ChecksumAlgorithm::Crc32)),
+            (asked(|head| head.checksum_crc32_c("a")), Some(ChecksumAlgorithm::Crc32C)),
+            (asked(|head| head.checksum_crc64_nvme("a")), Some(ChecksumAlgorithm::Crc64Nvme)),
+            (asked(|head| head.checksum_sha1("a")), Some(ChecksumAlgorithm::Sha1)),
+            (asked(|head| head.checksum_sha256("a")), Some(ChecksumAlgorithm::Sha256)),
+            (asked(|head| head), None),
+        ] {
+            assert_eq!(head.unwrap().checksum_algorithm, algorithm);
+        }
+    }
+}

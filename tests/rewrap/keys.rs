@@ -1,5 +1,7 @@
 //! Which wrapped keys are replaced by which, and how.
 
+use std::sync::Arc;
+
 use waxseal::{
     EncryptionContext, Envelope, EnvelopeCipher, ErrorKind, KeyFile, Keyring, LocalKeyring,
     MultiKeyring, Rewrap, RsaKeyring, WrappedKey,
@@ -61,24 +63,24 @@ async fn other_keys_are_unwrapped_and_wrapped() {
     let world = World::start().await;
     let far = world.far_key();
     let (file, (_, private)) = (local(), rsa());
-    let rings: [(&str, Box<dyn Fn() -> std::sync::Arc<dyn Keyring>>); 3] = [
-        ("local", Box::new(|| std::sync::Arc::new(file.clone()))),
-        ("rsa", Box::new(|| std::sync::Arc::new(private.clone()))),
-        ("far", Box::new(|| std::sync::Arc::new(world.keyring_there(&far)))),
+    let rings: [(&str, Arc<dyn Keyring>); 3] = [
+        ("local", Arc::new(file)),
+        ("rsa", Arc::new(private)),
+        ("far", Arc::new(world.keyring_there(&far))),
     ];
     for (name, ring) in &rings {
         let sealed = world.sealed(world.keyring(&world.old)).await;
         world.aws.reset_calls();
-        let out = Rewrap::new(world.keyring(&world.old), ring());
+        let out = Rewrap::new(world.keyring(&world.old), ring.clone());
         let away = world.rewrapped(&sealed, &out).await;
         assert_eq!(world.aws.count("Decrypt"), 1, "{name}");
-        assert_eq!(world.open(ring(), &away).await.unwrap(), "attack at dawn", "{name}");
-        let back = Rewrap::new(ring(), world.keyring(&world.new));
+        assert_eq!(world.open(ring.clone(), &away).await.unwrap(), "attack at dawn", "{name}");
+        let back = Rewrap::new(ring.clone(), world.keyring(&world.new));
         let front = world.front(&away, &back).await.unwrap().unwrap();
         assert!(front.rewrapped().was_unwrapped());
         let back = [front.envelope(), &away[front.replaces()..]].concat();
         assert_eq!(world.open(world.keyring(&world.new), &back).await.unwrap(), "attack at dawn");
-        assert!(world.open(ring(), &back).await.is_err(), "{name}");
+        assert!(world.open(ring.clone(), &back).await.is_err(), "{name}");
         assert_eq!(rest(&sealed), rest(&back));
         assert_eq!(world.aws.count("ReEncrypt"), 0);
     }

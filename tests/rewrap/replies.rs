@@ -49,3 +49,18 @@ async fn an_alias_means_the_key_that_it_meant() {
     assert_eq!(error.kind(), ErrorKind::Authentication);
     assert!(world.front(&sealed, &rewrap).await.unwrap().is_some());
 }
+
+#[tokio::test]
+async fn a_bare_id_means_the_key_that_is_stored() {
+    let world = World::start().await;
+    let sealed = world.sealed(world.keyring(&world.old)).await;
+    let id = world.old.rsplit('/').next().unwrap();
+    let rewrap = waxseal::Rewrap::new(world.keyring(id), world.keyring(&world.new));
+    // The same id in another account.
+    let elsewhere = world.old.replace(waxseal_testkit::ACCOUNT, "999999999999");
+    assert_ne!(elsewhere, world.old);
+    world.aws.fail("ReEncrypt", 1, reply(&elsewhere, &world.new, "AQID"));
+    let error = world.front(&sealed, &rewrap).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Authentication);
+    assert!(world.front(&sealed, &rewrap).await.unwrap().is_some());
+}

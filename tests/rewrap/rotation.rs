@@ -1,6 +1,8 @@
 //! A new data key: all of the object is sealed again, or it stays as it was.
 
+use std::sync::atomic::Ordering;
 use waxseal::S3EncryptionClient;
+
 use waxseal::{Binding, Envelope, EnvelopeCipher, ErrorKind, KmsSigningKey, Placement, PutOptions};
 
 use crate::world::MIB;
@@ -119,4 +121,25 @@ async fn binding_and_signature_are_not_lost() {
         let entries = metadata.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         assert!(Envelope::from_metadata(entries).unwrap().unwrap().signature().is_some());
     }
+}
+
+#[tokio::test]
+async fn what_was_replaced_before_it_was_read_is_not_sealed_again() {
+    let world = World::start().await;
+    world.put("other", 1000, Placement::Inline).await;
+    let other = world.aws.read_object("bucket", "other");
+    world.put("k", 2000, Placement::Inline).await;
+    let (aws, gets) = (world.aws.clone(), std::sync::atomic::AtomicUsize::new(0));
+    world.aws.on_request(move |call| {
+        // The second reads what the first described; it opens as well.
+        if call.operation == "GetObject" && gets.fetch_add(1, Ordering::Relaxed) == 1 {
+            aws.write_object_bytes("bucket", "k", &other);
+        }
+        None
+    });
+    let client = world.client(&world.new, Placement::Metadata);
+    let opener = EnvelopeCipher::new(world.keyring(&world.old));
+    let request = client.rotate_object("bucket", "k", &world.context, &opener);
+    assert_eq!(request.send().await.unwrap_err().kind(), ErrorKind::Changed);
+    assert_eq!(world.aws.count("PutObject"), 0);
 }

@@ -277,3 +277,15 @@ async fn a_copy_may_be_larger_than_s3_copies_at_once() {
     assert_eq!(error.kind(), ErrorKind::Changed);
     assert!(world.aws.open_uploads().is_empty());
 }
+
+#[tokio::test]
+async fn an_object_under_an_sse_c_key_says_so() {
+    let world = World::start().await;
+    world.put("k", LENS[0], Placement::Metadata).await;
+    let reply = Fault::Reply { status: 400, content_type: "text/plain", body: String::new() };
+    world.aws.fail("HeadObject", 9, reply);
+    let client = world.client(&world.new, Placement::Metadata);
+    let request = client.rewrap_object("bucket", "k", &world.context, &world.rewrap());
+    let error = request.send().await.unwrap_err();
+    assert!(error.to_string().contains("SSE-C"), "{error}");
+}

@@ -256,7 +256,8 @@ Fields of --json with --keys:
                    counts with each of its keys; nulls stand for objects that
                    name no key
   sealed           { objects, bytes }; stored bytes, as everywhere here
-  not_sealed       { objects, bytes }
+  not_sealed       { objects, bytes }; of objects in S3 that were named, not
+                   listed, no bytes are counted
   depends_only     array of { object, version_id, bytes }: objects that open
                    with keys of --depends-on only
   depends_also     the same of objects that open with other keys too

@@ -31,7 +31,7 @@ use crate::place::Place;
 use crate::place::S3Name;
 use crate::sealed_file::SealedFile;
 
-/// Bring objects from one wrapping key under another, without touching their data
+/// Bring objects from one wrapping key under another
 ///
 /// The data key of each object stays, and with it every byte of its body; only the
 /// data key is wrapped anew. Wrapped keys of others, such as a recovery key, stay.

@@ -318,3 +318,22 @@ fn a_failing_list_is_told_after_what_was_begun() {
     ran.fails(2, &["in the manifest", "re-wrapped 1"]);
     assert_eq!(world.moved(), 1);
 }
+
+#[test]
+fn a_file_that_was_changed_meanwhile_stays() {
+    let world = World::start(0);
+    let user = &world.user;
+    user.write("plain", "x");
+    user.run("seal --key aws-kms:alias/demo plain -o a").succeeds();
+    let path = user.path("a");
+    world.aws.services.on_request(move |call| {
+        if call.operation == "ReEncrypt" {
+            std::fs::write(&path, "somebody else's").unwrap();
+        }
+        None
+    });
+    let line = "rewrap --from-key aws-kms:alias/demo --key aws-kms:alias/new a";
+    user.run(line).fails(5, &["changed while it was read"]);
+    assert_eq!(user.read("a"), b"somebody else's");
+    assert_eq!(user.files(), ["a", "plain"]);
+}
