@@ -14,6 +14,7 @@ use serde_json::json;
 use crate::doctor::findings;
 use crate::doctor::has_aws_cli;
 use crate::doctor::shell;
+use crate::support;
 use crate::support::Aws;
 use crate::support::User;
 use crate::support::bytes;
@@ -32,7 +33,7 @@ struct Ceph {
 impl Ceph {
     /// With a new bucket, if there is such a server.
     fn new(test: &str) -> Option<Self> {
-        let Ok(url) = std::env::var("WAXSEAL_CEPH") else {
+        let Some(url) = support::ceph() else {
             not_tested("policies and the doctor against Ceph RGW: WAXSEAL_CEPH names none");
             return None;
         };

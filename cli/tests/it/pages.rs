@@ -26,6 +26,7 @@ use crate::pages::page::Page;
 use crate::pages::page::Step;
 use crate::support::Aws;
 use crate::support::User;
+use crate::support::ceph;
 use crate::support::commands;
 use crate::support::not_tested;
 use crate::support::subcommands;
@@ -114,7 +115,7 @@ fn check(name: &str) {
             not_tested(&what);
             continue;
         }
-        if page.needs_ceph() && std::env::var_os("WAXSEAL_CEPH").is_none() {
+        if page.needs_ceph() && ceph().is_none() {
             not_tested(&format!("part of {}: WAXSEAL_CEPH names no server", path.display()));
             page = page.without_ceph();
         }

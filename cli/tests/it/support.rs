@@ -285,6 +285,13 @@ fn commands_of(command: &str) -> BTreeSet<String> {
     names.filter(|name| !matches!(*name, "" | "help")).map(str::to_owned).collect()
 }
 
+/// The Ceph RGW of `WAXSEAL_CEPH`, which CI has.
+pub(crate) fn ceph() -> Option<String> {
+    let endpoint = std::env::var("WAXSEAL_CEPH").ok();
+    assert!(endpoint.is_some() || std::env::var_os("CI").is_none(), "CI must set WAXSEAL_CEPH");
+    endpoint
+}
+
 /// Says on standard error, past the harness's capture, that something was not tested.
 pub(crate) fn not_tested(what: &str) {
     let _ = writeln!(std::io::stderr(), "\n*** NOT TESTED HERE: {what} ***");
