@@ -40,7 +40,7 @@ use failure::failed;
 ///
 /// KMS takes up to a minute, rarely more, until a change is known everywhere.
 #[derive(Args, Debug)]
-#[command(after_long_help = EXAMPLES)]
+#[command(after_long_help = EXAMPLES, disable_help_subcommand = true)]
 pub(crate) struct KeyCommand {
     #[command(subcommand)]
     action: Action,

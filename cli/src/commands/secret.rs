@@ -34,7 +34,7 @@ use crate::place::Place;
 /// client of KMS can decrypt it. For what is larger, or must not go to KMS, use
 /// `waxseal seal`.
 #[derive(Args, Debug)]
-#[command(after_long_help = EXAMPLES)]
+#[command(after_long_help = EXAMPLES, disable_help_subcommand = true)]
 pub(crate) struct SecretArgs {
     #[command(subcommand)]
     action: Action,

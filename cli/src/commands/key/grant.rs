@@ -31,7 +31,7 @@ use super::once;
 /// and IAM; it only ever adds rights. It suits rights for a time, or for one
 /// tenant: bind it with --context.
 #[derive(Args, Debug)]
-#[command(after_long_help = EXAMPLES)]
+#[command(after_long_help = EXAMPLES, disable_help_subcommand = true)]
 pub(super) struct GrantCommand {
     #[command(subcommand)]
     action: Action,
