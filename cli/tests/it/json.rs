@@ -11,7 +11,7 @@ use crate::support::commands;
 
 /// Names of fields, and of those within.
 #[derive(Clone, Debug, Default)]
-struct Fields(BTreeMap<String, Fields>);
+struct Fields(BTreeMap<String, Self>);
 
 /// A command, the beginning of what its help says of the fields, and lines that print all of them.
 const REPORTS: &[(&str, &str, &[&str])] = &[
