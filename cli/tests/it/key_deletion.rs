@@ -209,6 +209,15 @@ fn a_key_that_goes_as_well_opens_nothing() {
 }
 
 #[test]
+fn a_lost_reply_is_no_refusal() {
+    let (aws, user) = sealed();
+    aws.services.fail("ScheduleKeyDeletion", 1, Fault::LoseReply);
+    let ran = user.run("key schedule-deletion alias/other --unchecked");
+    ran.fails(4, &["pending even so", "key cancel-deletion"]);
+    assert_eq!(json(&user, "key show alias/other")["state"], "PendingDeletion");
+}
+
+#[test]
 fn unchecked_looks_at_nothing() {
     let (aws, user) = sealed();
     let done = json(&user, "key schedule-deletion alias/demo --unchecked");

@@ -32,6 +32,7 @@ use super::ReportArgs;
 use super::date;
 use super::failure::failed;
 use super::failure::is_not_found;
+use super::failure::is_unanswered;
 use super::line;
 use super::listed;
 
@@ -146,7 +147,11 @@ pub(super) async fn schedule(args: ScheduleArgs, verbosity: Verbosity) -> Result
     }
     let request = key.kms.schedule_key_deletion().key_id(key.metadata.key_id());
     let done = request.pending_window_in_days(days).send().await;
-    let done = done.map_err(|e| failed(cannot, "ScheduleKeyDeletion", e))?;
+    let done = done.map_err(|error| {
+        let is_unanswered = is_unanswered(&error);
+        let failure = failed(cannot, "ScheduleKeyDeletion", error);
+        if is_unanswered { failure.and(PERHAPS) } else { failure }
+    })?;
     outcome.scheduled = true;
     outcome.state = done.key_state().map_or("", |state| state.as_str()).to_owned();
     outcome.deletion_date = done.deletion_date().map(date);
@@ -349,6 +354,8 @@ impl Report for Cancelled {
     }
 }
 
+const PERHAPS: &str = "if the request arrived, the deletion is pending even so: `waxseal key show` \
+     tells, and `waxseal key cancel-deletion` ends it";
 /// Objects of a kind that people are shown.
 const SHOWN: usize = 20;
 
