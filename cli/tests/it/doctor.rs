@@ -354,6 +354,18 @@ fn only_the_fix_asked_for_is_made() {
 }
 
 #[test]
+fn what_cannot_be_pasted_is_said_in_words() {
+    let ward = Ward::untreated();
+    let command = ["doctor", "--json", "--bucket", "demo", "--no-write", "--profile", "my profile"];
+    let ran: Ran = ward.user.command(command).output().unwrap().into();
+    let all = findings(&ran);
+    let of = |name: &str| all.iter().find(|finding| finding["name"] == name).unwrap();
+    let remedy = |name: &str| of(name)["remedy"].as_str().unwrap();
+    assert!(remedy("bucket-versioning").contains("--fix bucket-versioning"));
+    assert!(remedy("bucket-policy").contains("--sse-kms-key-id"));
+}
+
+#[test]
 fn a_policy_that_lets_everybody_in_is_a_problem() {
     let ward = Ward::new();
     let policy = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"*"},

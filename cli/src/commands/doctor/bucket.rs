@@ -93,7 +93,11 @@ impl Bucket<'_> {
             return finding;
         }
         match self.advice.fix(fix) {
-            None => finding.remedy("give --sse-kms-key-id ARN, the key that S3 is to encrypt with"),
+            None if fix.needs_key() && self.args.sse_kms_key_id.is_none() => {
+                finding.remedy("give --sse-kms-key-id ARN, the key that S3 is to encrypt with")
+            }
+            // Something that was given cannot stand in a command to be pasted.
+            None => finding.remedy(format!("run this again with --fix {}", fix.name())),
             command => finding.command(command),
         }
     }
