@@ -46,6 +46,9 @@ pub(crate) struct Dependent {
     pub(crate) version_id: Option<String>,
     /// Stored bytes.
     pub(crate) bytes: u64,
+    /// The keys that open it and are not wanted.
+    #[serde(skip)]
+    pub(crate) others: Vec<KeyName>,
 }
 
 /// What became of the search.
@@ -165,12 +168,14 @@ impl Dependents {
             }
         };
         self.sealed.add(bytes);
+        let is_other = |wrapped: &&WrappedKey| !wanted.iter().any(|names| names.have(wrapped));
+        let others = wrapped.iter().filter(is_other).map(KeyName::of).collect();
         let mut names: Vec<_> = wrapped.iter().map(KeyName::of).collect();
         names.sort();
         names.dedup();
         names.into_iter().for_each(|name| self.keys.entry(name).or_default().add(bytes));
         if let Some(list) = self.list_for(&wrapped, wanted) {
-            list.push(Dependent { object, version_id: item.version_id, bytes });
+            list.push(Dependent { object, version_id: item.version_id, bytes, others });
         }
         self
     }

@@ -154,6 +154,13 @@ const KNOWN: &[Known] = &[
         "log in again (`aws sso login`), or take a new session token",
         &[Kms(&["ExpiredTokenException"], ""), S3(&["ExpiredToken", "TokenRefreshRequired"], "")],
     ),
+    // S3 says the same of both in reply to HEAD.
+    known(
+        "credentials-refused",
+        "check the AWS credentials; if the object is under an SSE-C key, give it another \
+         encryption by S3 first: `aws s3 cp --sse-c-copy-source`",
+        &[Says("may be under an SSE-C key")],
+    ),
     known(
         "credentials-refused",
         "check the AWS credentials: `aws sts get-caller-identity` tells whose they are",
@@ -463,6 +470,12 @@ mod tests {
         let error = Error::new(ErrorKind::Store, "S3 GetObject of s3://b/NoSuchBucket: SlowDown");
         let error = error.with_service_code("SlowDown");
         assert_eq!(of(&error).unwrap().code, "throttled");
+    }
+
+    #[test]
+    fn a_bad_request_for_head_has_two_causes() {
+        let error = Error::new(ErrorKind::Store, "HTTP 400; it may be under an SSE-C key, which");
+        assert!(of(&error.with_service_code("HTTP 400")).unwrap().remedy.contains("--sse-c-copy"));
     }
 
     #[test]

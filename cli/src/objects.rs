@@ -199,12 +199,9 @@ impl Listing {
     async fn next_item(&mut self) -> Result<Option<Item>, Failure> {
         while self.read.is_empty() {
             let Some(marker) = self.next.take() else {
-                // A mistyped name is not an object without versions.
-                return if self.is_whole_key && !self.is_found {
-                    Err(self.missing())
-                } else {
-                    Ok(None)
-                };
+                // A mistyped name is not an object without versions, nor a prefix that holds none.
+                let is_named = self.is_whole_key || self.versions == Versions::All;
+                return if is_named && !self.is_found { Err(self.missing()) } else { Ok(None) };
             };
             match self.versions {
                 Versions::Current => self.objects(marker).await?,
@@ -220,7 +217,7 @@ impl Listing {
         let page = request.set_continuation_token(marker.token).send().await;
         let page = page.map_err(|e| self.cannot_list("S3 ListObjectsV2", e))?;
         let token = page.next_continuation_token().map(str::to_owned);
-        self.next = token.map(|token| Marker { token: Some(token), version_id: None });
+        self.go_on(page.is_truncated(), token, None)?;
         for object in page.contents() {
             self.take(object.key(), None, object.size(), object.last_modified());
         }
@@ -233,14 +230,28 @@ impl Listing {
         let request = request.set_key_marker(marker.token);
         let page = request.set_version_id_marker(marker.version_id).send().await;
         let page = page.map_err(|e| self.cannot_list("S3 ListObjectVersions", e))?;
-        self.next = page.next_key_marker().map(|key| Marker {
-            token: Some(key.to_owned()),
-            version_id: page.next_version_id_marker().map(str::to_owned),
-        });
+        let token = page.next_key_marker().map(str::to_owned);
+        let version_id = page.next_version_id_marker().map(str::to_owned);
+        self.go_on(page.is_truncated(), token, version_id)?;
         for version in page.versions() {
             let id = version.version_id().map(str::to_owned);
             self.take(version.key(), id, version.size(), version.last_modified());
         }
+        Ok(())
+    }
+
+    /// What there is more of must not pass for the end.
+    fn go_on(
+        &mut self,
+        is_truncated: Option<bool>,
+        token: Option<String>,
+        version_id: Option<String>,
+    ) -> Result<(), Failure> {
+        if is_truncated == Some(true) && token.is_none() {
+            let text = format!("the list of {} has more, and S3 does not say where", self.name);
+            return Err(Failure::new(Code::Store, text).remedy("name the objects: --manifest"));
+        }
+        self.next = token.map(|token| Marker { token: Some(token), version_id });
         Ok(())
     }
 
@@ -262,7 +273,8 @@ impl Listing {
     }
 
     fn missing(&self) -> Failure {
-        Failure::new(Code::Store, format!("there is no object {}", self.name))
+        let what = if self.is_whole_key { "there is no object" } else { "there is nothing in" };
+        Failure::new(Code::Store, format!("{what} {}", self.name))
             .remedy("check bucket and key: `aws s3 ls` lists the keys")
     }
 

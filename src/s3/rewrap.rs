@@ -100,8 +100,9 @@ impl RewrapObject {
     /// With the envelope in metadata S3 copies the object onto itself, in parts above
     /// [`copy_at_once`](S3EncryptionClient::copy_at_once). With the envelope inline it is put
     /// anew if it is shorter than a part, else made of its new beginning and parts that S3 copies:
-    /// at most 5 MiB are read. All of it is pinned to the ETag that was seen first; an object that
-    /// was replaced meanwhile stays as it is.
+    /// at most 5 MiB are read. All of it is pinned to the ETag that was seen first: an object whose
+    /// bytes were replaced meanwhile stays as it is. The ETag does not cover metadata, so a change of
+    /// that alone, as by another re-wrapping at the same time, is overwritten.
     ///
     /// The rest of the object is preserved: user metadata, the headers that describe its content,
     /// expiry, website redirect, tags, storage class, encryption by S3, checksum algorithm, retention

@@ -40,11 +40,14 @@ pub(super) fn properties(name: &Name, head: &HeadObjectOutput) -> Result<PutOpti
     if head.missing_meta().is_some_and(|count| count > 0) {
         return refuse("has user metadata that S3 cannot tell, and which would be lost");
     }
+    // S3 tells one that has passed, too, and takes none.
+    let until = head.object_lock_retain_until_date().copied();
+    let until = until.filter(|until| *until > DateTime::from(SystemTime::now()));
     Ok(PutOptions {
         bucket_key_enabled: head.bucket_key_enabled(),
         object_lock_legal_hold_status: head.object_lock_legal_hold_status().cloned(),
-        object_lock_mode: head.object_lock_mode().cloned(),
-        object_lock_retain_until_date: head.object_lock_retain_until_date().copied(),
+        object_lock_mode: until.and(head.object_lock_mode().cloned()),
+        object_lock_retain_until_date: until,
         server_side_encryption: head.server_side_encryption().cloned(),
         ssekms_key_id: head.ssekms_key_id().map(str::to_owned),
         storage_class: head.storage_class().cloned(),
@@ -66,10 +69,14 @@ pub(super) fn copied(name: &Name, head: &HeadObjectOutput) -> Result<PutOptions>
         })
     });
     let own = |text: Option<&str>| text.map(str::to_owned);
+    let checksum_algorithm = checksum_algorithm(head);
+    // Of parts there is none of the whole, whatever one request stored before.
+    let sha = [Some(ChecksumAlgorithm::Sha1), Some(ChecksumAlgorithm::Sha256)];
+    let is_sha = sha.contains(&checksum_algorithm);
     Ok(PutOptions {
         cache_control: own(head.cache_control()),
-        checksum_algorithm: checksum_algorithm(head),
-        checksum_type: head.checksum_type().cloned(),
+        checksum_type: head.checksum_type().filter(|_| !is_sha).cloned(),
+        checksum_algorithm,
         content_disposition: own(head.content_disposition()),
         content_encoding: own(head.content_encoding()),
         content_language: own(head.content_language()),
@@ -132,6 +139,8 @@ impl S3EncryptionClient {
 mod tests {
     use aws_sdk_s3::operation::head_object::builders::HeadObjectOutputBuilder;
     use aws_sdk_s3::types::ArchiveStatus;
+    use aws_sdk_s3::types::ChecksumType;
+    use aws_sdk_s3::types::ObjectLockMode;
 
     use super::*;
     use crate::error::ErrorKind;
@@ -161,6 +170,31 @@ mod tests {
         // Read like any other, if dearer.
         let at_once = asked(|head| head.storage_class(StorageClass::GlacierIr)).unwrap();
         assert_eq!(at_once.storage_class, Some(StorageClass::GlacierIr));
+    }
+
+    #[test]
+    fn a_retention_that_has_passed_is_not_asked_for() {
+        let until = |secs| {
+            asked(|head| {
+                head.object_lock_mode(ObjectLockMode::Governance)
+                    .object_lock_retain_until_date(DateTime::from_secs(secs))
+            })
+            .unwrap()
+        };
+        let passed = until(1_000_000_000);
+        assert_eq!((passed.object_lock_mode, passed.object_lock_retain_until_date), (None, None));
+        let coming = until(32_000_000_000);
+        assert_eq!(coming.object_lock_mode, Some(ObjectLockMode::Governance));
+        assert!(coming.object_lock_retain_until_date.is_some());
+    }
+
+    /// "The FULL_OBJECT checksum type cannot be used with the sha256 checksum algorithm."
+    #[test]
+    fn sha_of_the_whole_is_not_asked_of_parts() {
+        let sha = asked(|h| h.checksum_sha256("a").checksum_type(ChecksumType::FullObject));
+        assert_eq!(sha.unwrap().checksum_type, None);
+        let crc = asked(|h| h.checksum_crc32("a").checksum_type(ChecksumType::FullObject));
+        assert_eq!(crc.unwrap().checksum_type, Some(ChecksumType::FullObject));
     }
 
     #[test]

@@ -92,6 +92,11 @@ enum Fix {
 }
 
 impl Fix {
+    /// Whether it is made of --sse-kms-key-id.
+    fn needs_key(self) -> bool {
+        matches!(self, Self::BucketEncryption | Self::BucketPolicy)
+    }
+
     /// The name of the check.
     fn name(self) -> &'static str {
         match self {
@@ -164,7 +169,7 @@ impl DoctorArgs {
                 }
                 Fix::KeyRotation => None,
                 _ if self.bucket.is_none() => Some("--bucket NAME"),
-                Fix::BucketEncryption | Fix::BucketPolicy if self.sse_kms_key_id.is_none() => {
+                fix if fix.needs_key() && self.sse_kms_key_id.is_none() => {
                     Some("--sse-kms-key-id ARN")
                 }
                 _ => None,

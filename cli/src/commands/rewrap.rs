@@ -37,9 +37,11 @@ use crate::sealed_file::SealedFile;
 /// data key is wrapped anew. Wrapped keys of others, such as a recovery key, stay.
 /// Between two KMS keys of one Region KMS does it, and the data key never leaves it.
 ///
-/// In S3 an object is copied onto itself, pinned to what was seen, with all that S3
-/// keeps beside it, but for access control lists. What is under the new key
-/// already is left, so a run that was interrupted is continued by running it again.
+/// In S3 an object is copied onto itself, pinned to the bytes that were seen, with
+/// all that S3 keeps beside it, but for access control lists. Metadata has no such
+/// pin: do not run this twice at a time, or change metadata meanwhile. What is under
+/// the new key already is left, so an interrupted run is continued by running it
+/// again.
 ///
 /// It shuts out nobody who kept the data key of an object: `waxseal rotate` does. In
 /// a bucket with versions the older versions stay, under the old key.

@@ -319,6 +319,27 @@ fn fixes_keep_what_is_there() {
 }
 
 #[test]
+fn default_encryption_keeps_what_it_blocks_and_that_it_is_twofold() {
+    let ward = Ward::new();
+    let put = |kind, key: &str| {
+        ward.s3(async |s3| settings::encrypt_without_sse_c(&s3, kind, key).await);
+    };
+    put(ServerSideEncryption::AwsKmsDsse, &ward.sse);
+    assert!(ward.bad(&ward.line()).is_empty());
+    for kind in [ServerSideEncryption::AwsKms, ServerSideEncryption::AwsKmsDsse] {
+        put(kind.clone(), &ward.aws.key);
+        ward.is_found_and_cured("bucket-encryption", "warning", "another key");
+        ward.s3(async |s3| {
+            let found = s3.get_bucket_encryption().bucket("demo").send().await.unwrap();
+            let rule = &found.server_side_encryption_configuration().unwrap().rules()[0];
+            assert!(rule.blocked_encryption_types().is_some());
+            let by_default = rule.apply_server_side_encryption_by_default().unwrap();
+            assert_eq!(*by_default.sse_algorithm(), kind);
+        });
+    }
+}
+
+#[test]
 fn only_the_fix_asked_for_is_made() {
     let ward = Ward::untreated();
     let before = ward.state();
@@ -327,6 +348,18 @@ fn only_the_fix_asked_for_is_made() {
     let changed: Vec<_> = after.iter().filter(|(k, v)| before.get(*k) != Some(v)).collect();
     assert_eq!(changed.len(), 1, "{changed:?}");
     assert!(changed[0].0.contains("versioning"), "{changed:?}");
+}
+
+#[test]
+fn what_cannot_be_pasted_is_said_in_words() {
+    let ward = Ward::untreated();
+    let command = ["doctor", "--json", "--bucket", "demo", "--no-write", "--profile", "my profile"];
+    let ran: Ran = ward.user.command(command).output().unwrap().into();
+    let all = findings(&ran);
+    let of = |name: &str| all.iter().find(|finding| finding["name"] == name).unwrap();
+    let remedy = |name: &str| of(name)["remedy"].as_str().unwrap();
+    assert!(remedy("bucket-versioning").contains("--fix bucket-versioning"));
+    assert!(remedy("bucket-policy").contains("--sse-kms-key-id"));
 }
 
 #[test]

@@ -142,14 +142,23 @@ fn what_cannot_be_listed_keeps_it_too() {
     refused("s3://demo/mistyped", &["no object s3://demo/mistyped"]);
     refused("s3://demo/other/a s3://demo/mistyped", &["no object s3://demo/mistyped"]);
     refused("--manifest absent", &["absent"]);
+    for others in ["", "s3://demo/other/", "other.sealed"] {
+        let rest = format!("--recursive s3://demo/mistyped/ {others}");
+        refused(rest.trim_end(), &["nothing in s3://demo/mistyped/"]);
+    }
     aws.services.fail("ListObjectVersions", 1, Fault::s3_error(403, "AccessDenied"));
     refused("--recursive s3://demo/other/", &["AccessDenied"]);
+    // A page that is not the last, without a word on how to go on.
+    let body = "<ListVersionsResult><IsTruncated>true</IsTruncated><Version><Key>other/a</Key>\
+         <VersionId>null</VersionId><Size>1</Size></Version></ListVersionsResult>";
+    let page = Fault::Reply { status: 200, content_type: "application/xml", body: body.to_owned() };
+    aws.services.fail("ListObjectVersions", 1, page);
+    refused("--recursive s3://demo/", &["has more"]);
 }
 
 #[test]
 fn nothing_to_look_at_is_refused() {
     let (aws, user) = sealed();
-    refused(&aws, &user, "--recursive s3://demo/mistyped/", &["nothing was found"]);
     user.write("empty", "");
     refused(&aws, &user, "--manifest empty", &["nothing was found"]);
     for rest in ["", "--days 7", "--recursive", "--unchecked s3://demo/a", "--unchecked --days 6"] {
@@ -185,6 +194,27 @@ fn a_key_that_nothing_needs_goes_and_comes_back() {
         .fails(4, &["pending already", done["deletion_date"].as_str().unwrap(), "cancel"]);
     user.run("key enable alias/demo").fails(4, &["KMSInvalidState", "cancel-deletion"]);
     assert_eq!(changes(&aws), before + 1);
+}
+
+/// Else the keys of an object go one after the other, each because the other is still there.
+#[test]
+fn a_key_that_goes_as_well_opens_nothing() {
+    let (aws, user) = sealed();
+    user.run("key schedule-deletion alias/other s3://demo/also/a").succeeds();
+    aws.services.reset_calls();
+    let ran = refused(&aws, &user, "s3://demo/also/a", &["no other key: 1"]);
+    assert!(text(&ran).contains("opens with nothing else: s3://demo/also/a\n"), "{}", text(&ran));
+    user.run("key cancel-deletion alias/other").succeeds();
+    user.run("key schedule-deletion alias/demo s3://demo/also/a").succeeds();
+}
+
+#[test]
+fn a_lost_reply_is_no_refusal() {
+    let (aws, user) = sealed();
+    aws.services.fail("ScheduleKeyDeletion", 1, Fault::LoseReply);
+    let ran = user.run("key schedule-deletion alias/other --unchecked");
+    ran.fails(4, &["pending even so", "key cancel-deletion"]);
+    assert_eq!(json(&user, "key show alias/other")["state"], "PendingDeletion");
 }
 
 #[test]

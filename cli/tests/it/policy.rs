@@ -231,6 +231,14 @@ fn permission(call: &Call) -> Vec<&'static str> {
     }
 }
 
+/// What HeadObject needs to tell of locks, and what writes them.
+const LOCKS: [&str; 4] = [
+    "s3:GetObjectLegalHold",
+    "s3:GetObjectRetention",
+    "s3:PutObjectLegalHold",
+    "s3:PutObjectRetention",
+];
+
 fn needed(aws: &Aws) -> BTreeSet<String> {
     let calls = aws.services.calls();
     calls.iter().flat_map(permission).map(str::to_owned).collect()
@@ -332,7 +340,8 @@ fn a_rewrapper_may_do_what_rewrapping_does_and_nothing_else() {
     let is_rewrap =
         |call: &Call| call.operation != "Decrypt" && call.operation != "GenerateDataKey";
     let calls: Vec<_> = aws.services.calls().into_iter().filter(is_rewrap).collect();
-    let needed: BTreeSet<_> = calls.iter().flat_map(permission).map(str::to_owned).collect();
+    let needed = calls.iter().flat_map(permission).chain(LOCKS);
+    let needed: BTreeSet<_> = needed.map(str::to_owned).collect();
     let line = format!(
         "iam-rewrapper --bucket demo --from-key {} --to-key {second} --context tenant=acme",
         aws.key

@@ -192,7 +192,10 @@ impl Kind {
     /// Refuses what is not such a document.
     fn check(self, document: &[u8]) -> S3Result {
         match self {
-            Self::Encryption => parse::<dto::ServerSideEncryptionConfiguration>(document),
+            Self::Encryption => {
+                let known = without(document, "BlockedEncryptionTypes");
+                parse::<dto::ServerSideEncryptionConfiguration>(&known)
+            }
             Self::Lifecycle => parse::<dto::BucketLifecycleConfiguration>(document),
             Self::PublicAccessBlock => parse::<dto::PublicAccessBlockConfiguration>(document),
             Self::Versioning => parse::<dto::VersioningConfiguration>(document),
@@ -205,6 +208,16 @@ impl Kind {
             }
         }
     }
+}
+
+/// The document without the elements of this name, which `s3s` does not know yet.
+fn without(document: &[u8], name: &str) -> Vec<u8> {
+    let text = String::from_utf8_lossy(document);
+    let (open, close) = (format!("<{name}>"), format!("</{name}>"));
+    let mut parts = text.split(&open);
+    let first = parts.next().unwrap_or_default().to_owned();
+    let rest = parts.map(|part| part.split_once(&close).map_or(part, |(_, rest)| rest));
+    (first + &rest.collect::<String>()).into_bytes()
 }
 
 fn parse<'a, T: xml::Deserialize<'a>>(document: &'a [u8]) -> S3Result {

@@ -19,7 +19,7 @@ impl<'a> Advice<'a> {
     pub(super) fn fix(&self, fix: Fix) -> Option<String> {
         let bucket = self.args.bucket.as_ref()?;
         let mut words = vec!["waxseal", "doctor", "--bucket", bucket.as_str()];
-        if matches!(fix, Fix::BucketEncryption | Fix::BucketPolicy) {
+        if fix.needs_key() {
             words.extend(["--sse-kms-key-id", self.args.sse_kms_key_id.as_ref()?.as_str()]);
         }
         words.extend(["--fix", fix.name()]);

@@ -93,7 +93,11 @@ impl Bucket<'_> {
             return finding;
         }
         match self.advice.fix(fix) {
-            None => finding.remedy("give --sse-kms-key-id ARN, the key that S3 is to encrypt with"),
+            None if fix.needs_key() && self.args.sse_kms_key_id.is_none() => {
+                finding.remedy("give --sse-kms-key-id ARN, the key that S3 is to encrypt with")
+            }
+            // Something that was given cannot stand in a command to be pasted.
+            None => finding.remedy(format!("run this again with --fix {}", fix.name())),
             command => finding.command(command),
         }
     }
@@ -155,7 +159,7 @@ impl Bucket<'_> {
         match (rule, key) {
             (None, _) => Finding::new(name, Level::Problem, "no default encryption is set")
                 .because("uploads that do not ask for encryption may be stored as they are"),
-            (Some(rule), None) if kind(&rule) == Some(&ServerSideEncryption::AwsKms) => warning(
+            (Some(rule), None) if is_kms(&rule) => warning(
                 "SSE-KMS with the key that AWS manages (aws/s3)",
                 "that key cannot be limited by policy, shared with other accounts or disabled",
             ),
@@ -167,6 +171,9 @@ impl Bucket<'_> {
                 &format!("SSE-KMS with another key: {key}"),
                 "objects depend on a key that is not the one you named",
             ),
+            (Some(rule), Some(key)) if kind(&rule) == Some(&ServerSideEncryption::AwsKmsDsse) => {
+                Finding::ok(name, format!("DSSE-KMS with {key}"))
+            }
             (Some(rule), Some(key)) if rule.bucket_key_enabled() != Some(true) => warning(
                 &format!("SSE-KMS with {key}, without a bucket key"),
                 "each object costs calls of KMS, which bucket keys save",
@@ -180,7 +187,7 @@ impl Bucket<'_> {
     async fn policy(&self) -> Finding {
         let name = Fix::BucketPolicy.name();
         match self.s3.get_bucket_policy().bucket(self.name).send().await {
-            Ok(reply) => policy::judge(name, reply.policy().unwrap_or_default()),
+            Ok(reply) => policy::judge(name, self.name, reply.policy().unwrap_or_default()),
             Err(error) if is(&error, "NoSuchBucketPolicy") => {
                 Finding::new(name, Level::Warning, "there is no bucket policy")
                     .because(policy::WITHOUT)
@@ -303,8 +310,13 @@ fn aborts_all(rule: &LifecycleRule, prefix: &str) -> Option<i32> {
         .and_then(|abort| abort.days_after_initiation())
 }
 
-fn kind(rule: &ServerSideEncryptionRule) -> Option<&ServerSideEncryption> {
+pub(super) fn kind(rule: &ServerSideEncryptionRule) -> Option<&ServerSideEncryption> {
     Some(rule.apply_server_side_encryption_by_default()?.sse_algorithm())
+}
+
+fn is_kms(rule: &ServerSideEncryptionRule) -> bool {
+    let kinds = [ServerSideEncryption::AwsKms, ServerSideEncryption::AwsKmsDsse];
+    kind(rule).is_some_and(|kind| kinds.contains(kind))
 }
 
 fn sse_key(rule: &ServerSideEncryptionRule) -> Option<&str> {

@@ -21,6 +21,7 @@ use serde_json::json;
 use super::Fix;
 use super::bucket::Bucket;
 use super::bucket::is;
+use super::bucket::kind;
 use super::bucket::said;
 use crate::commands::policy::bucket::ABORT_AFTER_DAYS;
 use crate::commands::policy::bucket::ABORT_RULE_ID;
@@ -68,12 +69,23 @@ async fn add_rule(bucket: &Bucket<'_>) -> Result<(), String> {
 
 async fn set_encryption(bucket: &Bucket<'_>) -> Result<(), String> {
     let key = bucket.args.sse_kms_key_id.as_ref().expect("the arguments were checked");
+    let get = bucket.s3.get_bucket_encryption().bucket(bucket.name);
+    let before = match get.send().await {
+        Ok(found) => found.server_side_encryption_configuration.map(|found| found.rules),
+        Err(error) if is(&error, "ServerSideEncryptionConfigurationNotFoundError") => None,
+        Err(error) => return Err(said("GetBucketEncryption", error)),
+    };
+    let before = before.and_then(|rules| rules.into_iter().next());
+    // Twice encrypted stays so, which takes no bucket key.
+    let dsse = ServerSideEncryption::AwsKmsDsse;
+    let is_twice = before.as_ref().and_then(kind) == Some(&dsse);
     let by_default = ServerSideEncryptionByDefault::builder()
-        .sse_algorithm(ServerSideEncryption::AwsKms)
+        .sse_algorithm(if is_twice { dsse } else { ServerSideEncryption::AwsKms })
         .kms_master_key_id(key.as_str());
     let rule = ServerSideEncryptionRule::builder()
         .apply_server_side_encryption_by_default(by_default.build().expect("it has an algorithm"))
-        .bucket_key_enabled(true);
+        .bucket_key_enabled(!is_twice)
+        .set_blocked_encryption_types(before.and_then(|rule| rule.blocked_encryption_types));
     let rules = ServerSideEncryptionConfiguration::builder().rules(rule.build());
     let put = bucket.s3.put_bucket_encryption().bucket(bucket.name);
     let put = put.server_side_encryption_configuration(rules.build().expect("it has a rule"));

@@ -1,13 +1,17 @@
 //! `waxseal key schedule-deletion` and `cancel-deletion`
 
+use std::collections::BTreeSet;
+
 use aws_sdk_kms::types::KeyManagerType;
 use aws_sdk_kms::types::KeySpec;
+use aws_sdk_kms::types::KeyState;
 use aws_sdk_kms::types::KeyUsageType;
 use clap::Args;
 use serde::Serialize;
 
 use crate::args::Verbosity;
 use crate::aws::Aws;
+use crate::dependents;
 use crate::dependents::Dependent;
 use crate::dependents::Dependents;
 use crate::dependents::dependents;
@@ -27,6 +31,8 @@ use super::Report;
 use super::ReportArgs;
 use super::date;
 use super::failure::failed;
+use super::failure::is_not_found;
+use super::failure::is_unanswered;
 use super::line;
 use super::listed;
 
@@ -38,7 +44,8 @@ use super::listed;
 /// `waxseal key cancel-deletion` ends it.
 ///
 /// Nothing is scheduled while one of the objects that you name opens with this
-/// key and no other, does not say its key, or cannot be looked at. In S3 all
+/// key and no other (a key whose deletion is pending too is none), does not say
+/// its key, or cannot be looked at. In S3 all
 /// versions count, those too that were replaced or deleted. Objects that you do
 /// not name are not looked at: name all places where the key was used.
 ///
@@ -126,7 +133,9 @@ pub(super) async fn schedule(args: ScheduleArgs, verbosity: Verbosity) -> Result
     if !unchecked {
         let names = names(&key, &cannot).await?;
         let items = objects.items(&aws, Versions::All, verbosity).await?;
-        let checked = Checked::from(dependents(&aws, items, &[names]).await?);
+        let mut found = dependents(&aws, items, &[names]).await?;
+        without_doomed(&mut found, &aws).await?;
+        let checked = Checked::from(found);
         let is_symmetric = key.metadata.key_spec() == Some(&KeySpec::SymmetricDefault);
         let provider = if is_symmetric { "aws-kms" } else { "aws-kms-rsa" };
         let refusal = checked.refusal(provider, &outcome.arn);
@@ -138,7 +147,11 @@ pub(super) async fn schedule(args: ScheduleArgs, verbosity: Verbosity) -> Result
     }
     let request = key.kms.schedule_key_deletion().key_id(key.metadata.key_id());
     let done = request.pending_window_in_days(days).send().await;
-    let done = done.map_err(|e| failed(cannot, "ScheduleKeyDeletion", e))?;
+    let done = done.map_err(|error| {
+        let is_unanswered = is_unanswered(&error);
+        let failure = failed(cannot, "ScheduleKeyDeletion", error);
+        if is_unanswered { failure.and(PERHAPS) } else { failure }
+    })?;
     outcome.scheduled = true;
     outcome.state = done.key_state().map_or("", |state| state.as_str()).to_owned();
     outcome.deletion_date = done.deletion_date().map(date);
@@ -186,6 +199,36 @@ fn need_deletable(key: &Found, cannot: &str) -> Result<(), Failure> {
             .remedy(format!("delete them first, in their Regions: {}", replicas.join(", "))));
     }
     Ok(())
+}
+
+/// Takes objects whose other keys all go too for ones that open with nothing else.
+///
+/// A key that KMS does not show is believed to stay: it may be another account's.
+async fn without_doomed(found: &mut Dependents, aws: &Aws) -> Result<(), Failure> {
+    let others: BTreeSet<_> = found.also.iter().flat_map(|one| &one.others).cloned().collect();
+    let mut doomed = BTreeSet::new();
+    for name in others {
+        if name.provider.as_deref() == Some("aws-kms") && is_doomed(&name, aws).await? {
+            doomed.insert(name);
+        }
+    }
+    let is_lost = |one: &Dependent| one.others.iter().all(|name| doomed.contains(name));
+    let (lost, also) = std::mem::take(&mut found.also).into_iter().partition(is_lost);
+    found.also = also;
+    found.only.extend::<Vec<_>>(lost);
+    Ok(())
+}
+
+async fn is_doomed(name: &dependents::KeyName, aws: &Aws) -> Result<bool, Failure> {
+    let Some(id) = &name.key_id else { return Ok(false) };
+    match aws.kms_of(id).await?.describe_key().key_id(id).send().await {
+        Ok(found) => {
+            let state = found.key_metadata.and_then(|metadata| metadata.key_state);
+            let going = [KeyState::PendingDeletion, KeyState::PendingReplicaDeletion];
+            Ok(state.is_some_and(|state| going.contains(&state)))
+        }
+        Err(error) => Ok(is_not_found(&error)),
+    }
 }
 
 /// How envelopes name the key.
@@ -311,6 +354,8 @@ impl Report for Cancelled {
     }
 }
 
+const PERHAPS: &str = "if the request arrived, the deletion is pending even so: `waxseal key show` \
+     tells, and `waxseal key cancel-deletion` ends it";
 /// Objects of a kind that people are shown.
 const SHOWN: usize = 20;
 

@@ -240,10 +240,15 @@ pub(super) const SSE_WRITE: &[&str] = &["kms:GenerateDataKey", "kms:Decrypt"];
 const SSE_READ: &[&str] = &["kms:Decrypt"];
 const WRITE_OBJECTS: &[&str] = &["s3:PutObject", "s3:AbortMultipartUpload"];
 const READ_OBJECTS: &[&str] = &["s3:GetObject"];
+/// S3 tells nobody else of a lock, and the copy would have none.
 const REWRAP_OBJECTS: &[&str] = &[
     "s3:GetObject",
+    "s3:GetObjectLegalHold",
+    "s3:GetObjectRetention",
     "s3:GetObjectTagging",
     "s3:PutObject",
+    "s3:PutObjectLegalHold",
+    "s3:PutObjectRetention",
     "s3:PutObjectTagging",
     "s3:AbortMultipartUpload",
 ];

@@ -4,8 +4,10 @@ use aws_sdk_kms::Client as Kms;
 use aws_sdk_kms::types::KeySpec;
 use aws_sdk_kms::types::KeyUsageType;
 use aws_sdk_s3::Client;
+use aws_sdk_s3::types::BlockedEncryptionTypes;
 use aws_sdk_s3::types::BucketLifecycleConfiguration;
 use aws_sdk_s3::types::BucketVersioningStatus;
+use aws_sdk_s3::types::EncryptionType;
 use aws_sdk_s3::types::ExpirationStatus;
 use aws_sdk_s3::types::LifecycleExpiration;
 use aws_sdk_s3::types::LifecycleRule;
@@ -30,6 +32,19 @@ pub(super) async fn encrypt(
     let rule = ServerSideEncryptionRule::builder()
         .apply_server_side_encryption_by_default(by_default.build().unwrap())
         .bucket_key_enabled(bucket_key);
+    let rules = ServerSideEncryptionConfiguration::builder().rules(rule.build());
+    let put = s3.put_bucket_encryption().bucket("demo");
+    put.server_side_encryption_configuration(rules.build().unwrap()).send().await.unwrap();
+}
+
+/// With SSE-C blocked, as new buckets have it.
+pub(super) async fn encrypt_without_sse_c(s3: &Client, kind: ServerSideEncryption, key: &str) {
+    let by_default =
+        ServerSideEncryptionByDefault::builder().sse_algorithm(kind).kms_master_key_id(key);
+    let blocked = BlockedEncryptionTypes::builder().encryption_type(EncryptionType::SseC).build();
+    let rule = ServerSideEncryptionRule::builder()
+        .apply_server_side_encryption_by_default(by_default.build().unwrap())
+        .blocked_encryption_types(blocked);
     let rules = ServerSideEncryptionConfiguration::builder().rules(rule.build());
     let put = s3.put_bucket_encryption().bucket("demo");
     put.server_side_encryption_configuration(rules.build().unwrap()).send().await.unwrap();
