@@ -275,7 +275,7 @@ impl Checked {
             ));
         }
         (self.sealed + self.not_sealed == 0).then(|| {
-            refused("nothing was found where you named it".to_owned())
+            Failure::new(Code::Key, "nothing was found where you named it")
                 .remedy("check bucket and prefix: `aws s3 ls` lists them")
         })
     }
