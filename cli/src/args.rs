@@ -60,16 +60,16 @@ pub(crate) enum Command {
     Cp(CpArgs),
     Cat(CatArgs),
     Inspect(InspectArgs),
+    Rewrap(RewrapArgs),
+    Rotate(RotateArgs),
     Keygen(KeygenArgs),
     Key(KeyCommand),
     Secret(SecretArgs),
+    Policy(PolicyArgs),
+    Doctor(DoctorArgs),
     Explain(ExplainArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
-    Rewrap(RewrapArgs),
-    Rotate(RotateArgs),
-    Policy(PolicyArgs),
-    Doctor(DoctorArgs),
 }
 
 #[derive(Args, Clone, Copy, Debug)]
