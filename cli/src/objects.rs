@@ -158,6 +158,8 @@ async fn manifest(
     Ok(named.boxed())
 }
 
+const CHECK_KEY: &str = "check bucket and key: `aws s3 ls` lists the keys";
+const CHECK_PREFIX: &str = "check bucket and prefix: `aws s3 ls` lists what there is";
 const NAME_SOME: &str =
     "name some: s3://BUCKET/KEY, --recursive s3://BUCKET/PREFIX or --manifest FILE";
 
@@ -199,9 +201,8 @@ impl Listing {
     async fn next_item(&mut self) -> Result<Option<Item>, Failure> {
         while self.read.is_empty() {
             let Some(marker) = self.next.take() else {
-                // A mistyped name is not an object without versions, nor a prefix that holds none.
-                let is_named = self.is_whole_key || self.versions == Versions::All;
-                return if is_named && !self.is_found { Err(self.missing()) } else { Ok(None) };
+                // A mistyped name must not pass for one under which all is done.
+                return if self.is_found { Ok(None) } else { Err(self.missing()) };
             };
             match self.versions {
                 Versions::Current => self.objects(marker).await?,
@@ -274,8 +275,11 @@ impl Listing {
 
     fn missing(&self) -> Failure {
         let what = if self.is_whole_key { "there is no object" } else { "there is nothing in" };
-        Failure::new(Code::Store, format!("{what} {}", self.name))
-            .remedy("check bucket and key: `aws s3 ls` lists the keys")
+        Failure::new(Code::Store, format!("{what} {}", self.name)).remedy(if self.is_whole_key {
+            CHECK_KEY
+        } else {
+            CHECK_PREFIX
+        })
     }
 
     fn cannot_list<E>(&self, operation: &str, error: aws_sdk_s3::error::SdkError<E>) -> Failure

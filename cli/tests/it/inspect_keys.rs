@@ -113,3 +113,19 @@ fn several_objects_are_for_keys_only() {
     user.run("inspect --recursive s3://demo/a").fails(2, &["--keys"]);
     assert_eq!(user.run("inspect --depends-on local s3://demo/a/only").code, Some(2));
 }
+
+#[test]
+fn a_prefix_that_holds_nothing_is_an_error() {
+    let (aws, user, _) = bucket();
+    aws.services.create_bucket("none");
+    for line in [
+        "rewrap --from-key aws-kms:alias/demo --key aws-kms:alias/other",
+        "rotate --key aws-kms:alias/demo",
+        "inspect --keys",
+    ] {
+        for prefix in ["s3://demo/nope/", "s3://none"] {
+            let ran = user.run(&format!("{line} --recursive {prefix}"));
+            ran.fails(5, &["there is nothing in s3://", "aws s3 ls"]);
+        }
+    }
+}
