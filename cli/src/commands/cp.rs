@@ -20,6 +20,7 @@ use crate::args::Verbosity;
 use crate::args::place;
 use crate::aws::Aws;
 use crate::commands::cat;
+use crate::exit::Code;
 use crate::exit::Failure;
 use crate::input::Input;
 use crate::keys::Keys;
@@ -182,8 +183,16 @@ async fn download(
 ) -> Result<(), Failure> {
     args.upload.refuse("to S3")?;
     let context = args.key.context()?;
+    let is_stdout = to == Place::Stdio;
     let output = OutputArgs { output: to, force: args.force, sync: args.download.sync.clone() };
-    let mut output = Output::open(&output, Content::Opened).await?;
+    let output = Output::open(&output, Content::Opened).await;
+    let mut output = output.map_err(|failure| match failure.code() {
+        // There is no -o here.
+        Code::Usage if is_stdout => {
+            failure.remedy("name a file instead of -, pipe it on, or give --force")
+        }
+        _ => failure,
+    })?;
     let aws = Aws::new(args.aws);
     let keys = Keys::new(&args.key, &aws).await?;
     let cipher = args.download.read.apply(args.key.cipher(keys.clone()));

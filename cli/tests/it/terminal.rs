@@ -60,9 +60,15 @@ fn errors_on_terminal(user: &User, line: &str) -> (Ran, String) {
 fn neither_sealed_nor_opened_bytes_go_to_a_terminal_unless_forced() {
     let user = User::new();
     user.write("plain", "hello");
-    for line in ["seal plain", "seal plain -o -", "open s", "cat s", "cp s3://demo/k -"] {
+    for (line, instead) in [
+        ("seal plain", "-o FILE"),
+        ("seal plain -o -", "-o FILE"),
+        ("open s", "-o FILE"),
+        ("cat s", "-o FILE"),
+        ("cp s3://demo/k -", "name a file instead of -,"),
+    ] {
         let (ran, shown) = output_on_terminal(&user, line);
-        ran.fails(2, &["would go to the terminal", "-o FILE", "--force"]);
+        ran.fails(2, &["would go to the terminal", instead, "--force"]);
         assert_eq!(shown, "", "{line}");
     }
     assert!(!user.default_keys().exists());
