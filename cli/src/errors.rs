@@ -242,7 +242,7 @@ const KNOWN: &[Known] = &[
     ),
     known(
         "no-such-object",
-        "check the object's key: `aws s3 ls` lists them",
+        "check bucket and key: `aws s3 ls` lists the buckets and their keys",
         &[S3(&["NoSuchKey", "NoSuchVersion", "NotFound", "HTTP 404"], "")],
     ),
     known(
