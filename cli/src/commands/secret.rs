@@ -157,7 +157,11 @@ async fn decrypt(args: DecryptArgs, verbosity: Verbosity) -> Result<(), Failure>
     let secret = keyring.decrypt(&ciphertext, &context).await.map_err(|error| {
         let is_refused = error.kind() == waxseal::ErrorKind::Authentication;
         let failure = Failure::library("cannot decrypt the secret", error);
-        if is_refused { failure.remedy(REFUSED) } else { failure }
+        match is_refused {
+            true if raw => failure.remedy(REFUSED).and("leave out --raw if it is base64"),
+            true => failure.remedy(REFUSED),
+            false => failure,
+        }
     })?;
     write(output, secret.expose().to_vec()).await
 }

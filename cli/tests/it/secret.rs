@@ -42,6 +42,9 @@ fn it_is_what_any_client_of_kms_encrypts() {
     let aws = Aws::start();
     let user = aws.user();
     user.run_with(&format!("{ENCRYPT} --raw -o enc"), b"hello").succeeds();
+    let base64 = user.run_with(ENCRYPT, b"hello").succeeds().stdout;
+    let ran = user.run_with(&format!("{DECRYPT} --raw"), &base64);
+    ran.fails(3, &["leave out --raw if it is base64"]);
     let kms = |operation: &str, member: &str, value: &[u8]| {
         let encoded = Base64::encode_string(value);
         let body = format!(
