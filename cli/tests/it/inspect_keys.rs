@@ -100,6 +100,7 @@ fn files_and_manifests_are_looked_at_and_shown_as_text() {
     let shown = String::from_utf8(shown.stdout).unwrap();
     assert!(!shown.contains('\u{1b}'), "colour in a pipe");
     assert!(shown.contains("opens with another key too: two\n"), "{shown}");
+    assert!(shown.contains("        1 object  "), "{shown}");
     assert!(shown.contains("2 objects") && shown.contains("  not sealed\n"), "{shown}");
     let all = "inspect --keys --depends-on local:other --depends-on local --manifest list";
     let shown = String::from_utf8(user.run(all).succeeds().stdout).unwrap();

@@ -141,6 +141,7 @@ impl Report {
 
 impl std::fmt::Display for Tally {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:>9} objects {:>16} bytes", self.objects, self.bytes)
+        let objects = if self.objects == 1 { "object " } else { "objects" };
+        write!(f, "{:>9} {objects} {:>16} bytes", self.objects, self.bytes)
     }
 }
