@@ -33,6 +33,9 @@ pub(crate) struct ObjectsArgs {
     #[arg(long)]
     recursive: bool,
     /// A file with one OBJECT a line; `-` is standard input.
+    ///
+    /// Each line is a name as a command line has it, without quotes; there are no
+    /// comments. Paths in it start from the folder that the command runs in.
     #[arg(long, value_name = "FILE", value_parser = place())]
     manifest: Option<Place>,
 }
@@ -117,6 +120,13 @@ impl ObjectsArgs {
         match place {
             Place::Stdio => Err(Failure::usage("standard input is not an object")
                 .remedy("name files or s3:// objects; --manifest - reads their names")),
+            Place::Path(path) if path.is_dir() => {
+                let failure = Failure::usage(format!("{} is a folder", path.display()));
+                Err(failure.remedy(
+                    "name the files in it: `find FOLDER -name '*.wax'`, piped on to this command \
+                     with --manifest - instead",
+                ))
+            }
             Place::Path(_) => Ok(one(place)),
             Place::S3(name) if self.recursive || versions == Versions::All => {
                 let listing = Listing::new(aws.s3().await?, name, self.recursive, versions);
@@ -143,12 +153,18 @@ async fn manifest(
     let input = Input::open(place, verbosity).await?;
     let cannot = format!("cannot read {}", input.name());
     let reader = BufReader::new(tokio::fs::File::from_std(input.into_file()));
+    // Editors on Windows begin a file with a byte order mark.
+    let mut mark = Some('\u{feff}');
     let names =
         stream::try_unfold((reader.lines(), cannot), async |(mut lines, cannot)| {
             match lines.next_line().await {
                 Ok(line) => Ok(line.map(|line| (line, (lines, cannot)))),
                 Err(error) => Err(Failure::io(cannot, error)),
             }
+        })
+        .map_ok(move |line| match mark.take().and_then(|mark| line.strip_prefix(mark)) {
+            Some(rest) => rest.to_owned(),
+            None => line,
         });
     let names = names.try_filter(|line| std::future::ready(!line.is_empty()));
     let named = names.and_then(async |line| {

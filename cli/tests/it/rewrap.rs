@@ -320,6 +320,33 @@ fn a_failing_list_is_told_after_what_was_begun() {
 }
 
 #[test]
+fn a_manifest_may_begin_with_a_byte_order_mark() {
+    let user = User::new();
+    user.run("keygen new").succeeds();
+    user.seal("a", b"hello");
+    user.seal("b", b"hello");
+    user.write("list", "\u{feff}a\r\nb\r\n");
+    let line = "rewrap --from-key local --key local:new --manifest list";
+    assert!(user.run(line).succeeds().stderr.contains("re-wrapped 2,"));
+    user.write("list", "a\n\u{feff}b\n");
+    user.run(line).fails(5, &["\u{feff}b"]);
+}
+
+#[test]
+fn a_folder_is_no_object() {
+    let user = User::new();
+    user.seal("a", b"hello");
+    std::fs::create_dir(user.path("folder")).unwrap();
+    for line in [
+        "rewrap --from-key local --key local folder --before 2026-01-01T00:00:00Z",
+        "rotate --key local folder",
+        "inspect --keys folder",
+    ] {
+        user.run(line).fails(2, &["folder is a folder", "find FOLDER", "--manifest -"]);
+    }
+}
+
+#[test]
 fn a_file_that_was_changed_meanwhile_stays() {
     let world = World::start(0);
     let user = &world.user;
