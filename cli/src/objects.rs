@@ -22,6 +22,7 @@ use crate::exit::Failure;
 use crate::input::Input;
 use crate::place::Place;
 use crate::place::S3Name;
+use crate::report;
 
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Which objects")]
@@ -72,6 +73,21 @@ impl ObjectsArgs {
     /// Whether nothing was named.
     pub(crate) fn is_empty(&self) -> bool {
         self.objects.is_empty() && self.manifest.is_none()
+    }
+
+    /// How they were named, to be pasted into another command, if it can be.
+    pub(crate) fn words(&self) -> Option<String> {
+        let names: Vec<_> = self.objects.iter().map(Place::to_string).collect();
+        let manifest = self.manifest.as_ref().map(Place::to_string);
+        // Read once, standard input is empty.
+        let manifest = manifest.as_deref().filter(|name| *name != "-");
+        if manifest.is_none() && self.manifest.is_some() {
+            return None;
+        }
+        let recursive = self.recursive.then_some("--recursive");
+        let manifest = manifest.into_iter().flat_map(|name| ["--manifest", name]);
+        let names = names.iter().map(String::as_str);
+        report::command(recursive.into_iter().chain(manifest).chain(names))
     }
 
     /// The object that was named, for a command that takes no more.

@@ -38,6 +38,14 @@ pub(crate) fn printable(text: &str) -> String {
     text.chars().map(escape).collect()
 }
 
+/// A command that a shell takes as it is: of plain words only, since some come from servers.
+pub(crate) fn command<'a>(words: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b":/_.,=@+-".contains(&b);
+    let words: Vec<_> = words.into_iter().collect();
+    let all_plain = words.iter().all(|word| !word.is_empty() && word.bytes().all(plain));
+    all_plain.then(|| words.join(" "))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,5 +53,13 @@ mod tests {
     #[test]
     fn control_characters_are_escaped() {
         assert_eq!(printable("a\u{1b}[31m\nb ü"), "a\\u{1b}[31m\\nb ü");
+    }
+
+    #[test]
+    fn only_plain_words_become_a_command() {
+        assert_eq!(command(["a", "b-c"]).as_deref(), Some("a b-c"));
+        for bad in ["", "a b", "$(x)", "a;b", "a'b", "a\u{1b}", "`x`", "a*"] {
+            assert_eq!(command(["a", bad]), None, "{bad:?}");
+        }
     }
 }

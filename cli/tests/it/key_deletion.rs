@@ -8,6 +8,7 @@ use aws_sdk_s3::types::VersioningConfiguration;
 use serde_json::Value;
 use waxseal_testkit::Fault;
 
+use crate::doctor::shell;
 use crate::key::changes;
 use crate::key::json;
 use crate::key::text;
@@ -60,14 +61,27 @@ fn objects_that_open_with_nothing_else_keep_their_key() {
         ("only.sealed", "only.sealed\n"),
         ("other.sealed s3://demo/other/a only.sealed", "only.sealed\n"),
     ] {
-        let ran = refused(&aws, &user, rest, &[only, &aws.key, "waxseal key disable", "rewrap"]);
+        let rewrap =
+            format!("waxseal rewrap --from-key aws-kms:{} --key aws-kms:NEW {rest}", aws.key);
+        let ran = refused(&aws, &user, rest, &[only, &aws.key, "waxseal key disable", &rewrap]);
+        assert!(!ran.stderr.contains("older versions"), "{}", ran.stderr);
         let named = format!("opens with nothing else: {named}");
         assert!(text(&ran).contains(&named), "no {named}: {}", text(&ran));
         assert!(text(&ran).contains("deletion        not scheduled\n"));
         assert!(text(&ran).contains("aliases         alias/demo\n"));
     }
     user.write("list", "other.sealed\n\ns3://demo/only/a\n");
-    refused(&aws, &user, "--manifest list", &[only]);
+    let ran = refused(&aws, &user, "--manifest list", &[only, "--manifest list`"]);
+    // The remedy, pasted.
+    let (_, remedy) = ran.stderr.split_once("first: `").unwrap();
+    let line = remedy.split('`').next().unwrap().replace("NEW", "alias/other");
+    shell(&user, &line);
+    aws.services.reset_calls();
+    let reopened = user.run("cat --key aws-kms:alias/other s3://demo/only/a").succeeds();
+    assert_eq!(reopened.stdout, b"hello");
+    // What a shell would not take as it is is not in it.
+    user.write("$(x)", user.read("only.sealed"));
+    refused(&aws, &user, "$(x)", &[only, "--key aws-kms:NEW OBJECT...`"]);
     let by_arn = user.run(&format!("key schedule-deletion {} only.sealed", aws.key));
     by_arn.fails(4, &[only]);
     assert_eq!(changes(&aws), 0);
@@ -279,7 +293,9 @@ fn versions_that_were_replaced_or_deleted_count() {
     user.run(&format!("cp --key aws-kms:{old} plain s3://{bucket}/k")).succeeds();
     user.run(&format!("cp --key aws-kms:{new} plain s3://{bucket}/k")).succeeds();
     for rest in [format!("s3://{bucket}/k"), format!("--recursive s3://{bucket}/")] {
-        let ran = user.run(&format!("key schedule-deletion {old} {rest}")).fails(4, &["key: 1"]);
+        let ran = user.run(&format!("key schedule-deletion {old} {rest}"));
+        let ran =
+            ran.fails(4, &["key: 1", "older versions", "docs/recipes/rotate-a-yearly-key.md"]);
         let line = format!("opens with nothing else: s3://{bucket}/k (version ");
         assert!(text(&ran).contains(&line), "no {line}: {}", text(&ran));
         assert_eq!(json(&user, &format!("key show {old}"))["state"], "Enabled");

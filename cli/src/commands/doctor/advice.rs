@@ -2,7 +2,7 @@
 
 use super::DoctorArgs;
 use super::Fix;
-use super::finding::command;
+use crate::report::command;
 
 /// Builds commands for the same bucket, Region and endpoint.
 #[derive(Debug)]

@@ -138,7 +138,7 @@ pub(super) async fn schedule(args: ScheduleArgs, verbosity: Verbosity) -> Result
         let checked = Checked::from(found);
         let is_symmetric = key.metadata.key_spec() == Some(&KeySpec::SymmetricDefault);
         let provider = if is_symmetric { "aws-kms" } else { "aws-kms-rsa" };
-        let refusal = checked.refusal(provider, &outcome.arn);
+        let refusal = checked.refusal(provider, &outcome.arn, &objects);
         outcome.checked = Some(checked);
         if let Some(refusal) = refusal {
             outcome.print(output.json)?;
@@ -253,19 +253,22 @@ async fn names(key: &Found, cannot: &str) -> Result<KeyNames, Failure> {
 
 impl Checked {
     /// Why the key must stay, if it must.
-    fn refusal(&self, provider: &str, arn: &str) -> Option<Failure> {
+    fn refusal(&self, provider: &str, arn: &str, objects: &ObjectsArgs) -> Option<Failure> {
         let [only, unknown, failed] =
             [self.depends_only.len(), self.depends_unknown.len(), self.failed.len()];
         let refused = |what: String| Failure::new(Code::Key, what).known("key-needed");
         if only > 0 {
+            let named = objects.words();
             let rewrap = format!(
                 "wrap their data keys with another one first: `waxseal rewrap --from-key \
-                 {provider}:{arn}`; to stop all use of this one meanwhile: `waxseal key disable \
-                 {arn}`"
+                 {provider}:{arn} --key aws-kms:NEW {}`{}",
+                named.as_deref().unwrap_or("OBJECT..."),
+                if self.has_versions() { VERSIONS_STAY } else { "" },
             );
-            return Some(
-                refused(format!("objects open with {arn} and no other key: {only}")).remedy(rewrap),
-            );
+            let disable =
+                format!("to stop all use of this one meanwhile: `waxseal key disable {arn}`");
+            let what = format!("objects open with {arn} and no other key: {only}");
+            return Some(refused(what).remedy(rewrap).and(&disable));
         }
         if unknown + failed > 0 {
             let what = format!("objects that may need {arn}: {}", unknown + failed);
@@ -278,6 +281,12 @@ impl Checked {
             Failure::new(Code::Key, "nothing was found where you named it")
                 .remedy("check bucket and prefix: `aws s3 ls` lists them")
         })
+    }
+
+    /// Whether what is lost may be an older version.
+    fn has_versions(&self) -> bool {
+        let ids = self.depends_only.iter().filter_map(|one| one.version_id.as_deref());
+        ids.into_iter().any(|id| id != "null")
     }
 }
 
@@ -354,6 +363,8 @@ impl Report for Cancelled {
     }
 }
 
+const VERSIONS_STAY: &str = ", which leaves older versions as they are: \
+     docs/recipes/rotate-a-yearly-key.md";
 const PERHAPS: &str = "if the request arrived, the deletion is pending even so: `waxseal key show` \
      tells, and `waxseal key cancel-deletion` ends it";
 /// Objects of a kind that people are shown.
