@@ -1,5 +1,8 @@
 //! One piece of work for each of many objects: several at a time, one failing without the others.
 
+use std::cell::Cell;
+use std::fmt;
+use std::rc::Rc;
 use std::time::SystemTime;
 
 use aws_sdk_s3::primitives::DateTime;
@@ -48,6 +51,15 @@ pub(crate) enum Done {
     NotSealed,
 }
 
+/// What is done with objects.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Verb {
+    /// As in "re-wrapped".
+    pub(crate) done: &'static str,
+    /// Whether an object itself tells that it is done.
+    pub(crate) is_seen: bool,
+}
+
 /// The fields of `--json`, in this order. Fields may be added, none changes its meaning.
 #[derive(Debug, Default, Serialize)]
 struct Report {
@@ -71,7 +83,9 @@ struct Failed {
 }
 
 impl ManyArgs {
-    /// Does `work` with each of `items`. `done` is what it does, as in "re-wrapped".
+    /// Does `work` with each of `items`.
+    ///
+    /// Dropped before its end, it says what was done so far.
     ///
     /// # Errors
     ///
@@ -80,22 +94,25 @@ impl ManyArgs {
     pub(crate) async fn run(
         &self,
         items: Items<'_>,
-        done: &str,
+        verb: Verb,
         verbosity: Verbosity,
         work: impl AsyncFn(&Item) -> Result<Done, Failure>,
     ) -> Result<(), Failure> {
         let progress = ObjectProgress::new(verbosity);
-        let mut report = Report { dry_run: self.dry_run, ..Report::default() };
-        let mut changed = 0_u64;
+        // Dropped after the work, which undoes what it can.
+        let mut run = Run::new(self, verb, verbosity);
+        let has_begun = run.has_begun.clone();
         let mut failure = None;
         let mut list_failure = None;
-        let work = &work;
+        let (work, has_begun) = (&work, &has_begun);
         let outcomes = items.map(async |item| match item {
-            Ok(item) => Ok((work(&item).await, item)),
+            Ok(item) => {
+                has_begun.set(true);
+                Ok((work(&item).await, item))
+            }
             Err(failure) => Err(failure),
         });
         let mut outcomes = std::pin::pin!(outcomes.buffer_unordered(self.jobs.into()));
-        let mut held = None;
         while let Some(outcome) = outcomes.next().await {
             let (outcome, item) = match outcome {
                 Ok(done) => done,
@@ -113,61 +130,138 @@ impl ManyArgs {
             };
             match outcome {
                 Ok(Done::Changed(how)) => {
-                    changed += 1;
+                    let line = format!("{}{} {how}: {name}", self.would(), verb.done);
                     if self.dry_run && !self.json {
-                        let line = format!("would be {done} {how}: {name}\n");
-                        progress.print(|| report::print(&line))?;
+                        let printed = progress.print(|| report::print(&(line + "\n")));
+                        printed.inspect_err(|_| run.is_over = true)?;
+                    } else if verbosity.verbose {
+                        progress.print(|| note(format_args!("{line}")));
                     }
-                    say(&format!("{}{done} {how}:", if self.dry_run { "would be " } else { "" }));
+                    run.changed += 1;
                     if self.json {
-                        report.changed.push(Changed { object, how });
+                        run.report.changed.push(Changed { object, how });
                     }
                 }
                 Ok(Done::Already) => {
-                    report.already += 1;
+                    run.report.already += 1;
                     say("nothing to do:");
                 }
                 Ok(Done::NotSealed) => {
-                    report.not_sealed += 1;
+                    run.report.not_sealed += 1;
                     say("not sealed:");
                 }
                 Err(failed) => {
                     let reason = failed.reason();
-                    report.failed.push(Failed { object, reason });
+                    run.report.failed.push(Failed { object, reason });
                     failure.get_or_insert(failed.code());
                     // One that is alone is told at the end, with its remedy.
-                    if let Some((name, failed)) = held.replace((name, failed)) {
+                    if let Some((name, failed)) = run.held.replace((name, failed)) {
                         say_failed(&progress, &name, &failed);
                     }
                 }
             }
-            progress.add(report.failed.len());
+            progress.add(run.report.failed.len());
         }
         drop(progress);
+        run.is_over = true;
         if self.json {
-            report::print(&report::to_json(&report))?;
+            report::print(&report::to_json(&run.report))?;
         }
-        let all = changed + report.already + report.not_sealed + report.failed.len() as u64;
-        verbosity.note(format_args!(
-            "{}{done} {changed}, nothing to do {}, not sealed {}, failed {}",
-            if self.dry_run { "would be " } else { "" },
-            report.already,
-            report.not_sealed,
-            report.failed.len()
-        ));
-        match (held, list_failure, failure) {
+        let (all, failed) = (run.all(), run.report.failed.len());
+        if all > 0 || list_failure.is_none() {
+            verbosity.note(format_args!("{run}"));
+        }
+        match (run.held.take(), list_failure, failure) {
             (held, Some(failure), _) => {
                 held.inspect(|(name, failed)| say_failed_plainly(name, failed));
                 Err(failure)
             }
             (Some((_, only)), None, _) if all == 1 => Err(only),
-            (Some((name, failed)), None, Some(code)) => {
-                say_failed_plainly(&name, &failed);
-                let what = format!("{} of {all} objects failed", report.failed.len());
+            (Some((name, last)), None, Some(code)) => {
+                say_failed_plainly(&name, &last);
+                let what = format!("{failed} of {all} objects failed");
                 Err(Failure::new(code, what).remedy(AGAIN))
             }
             _ => Ok(()),
         }
+    }
+
+    fn would(&self) -> &'static str {
+        if self.dry_run { "would be " } else { "" }
+    }
+}
+
+/// Objects under way and done.
+struct Run<'a> {
+    many: &'a ManyArgs,
+    verb: Verb,
+    verbosity: Verbosity,
+    began: SystemTime,
+    has_begun: Rc<Cell<bool>>,
+    is_over: bool,
+    changed: u64,
+    report: Report,
+    /// The last that failed, not told yet.
+    held: Option<(String, Failure)>,
+}
+
+impl<'a> Run<'a> {
+    fn new(many: &'a ManyArgs, verb: Verb, verbosity: Verbosity) -> Self {
+        let report = Report { dry_run: many.dry_run, ..Report::default() };
+        let (began, has_begun) = (SystemTime::now(), Rc::default());
+        Self {
+            many,
+            verb,
+            verbosity,
+            began,
+            has_begun,
+            is_over: false,
+            changed: 0,
+            report,
+            held: None,
+        }
+    }
+
+    /// How many objects are done.
+    fn all(&self) -> u64 {
+        let Report { already, not_sealed, failed, .. } = &self.report;
+        self.changed + already + not_sealed + failed.len() as u64
+    }
+
+    /// What to do when it was interrupted.
+    fn again(&self) -> String {
+        // In whole seconds, as S3 tells when an object was modified.
+        let began = DateTime::from_secs(DateTime::from(self.began).secs());
+        match began.fmt(DateTimeFormat::DateTime) {
+            Ok(began) if !self.verb.is_seen && self.many.before.is_none() => {
+                format!("run it again with --before {began} to go on")
+            }
+            _ => "run it again to go on".to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Run<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Report { already, not_sealed, failed, .. } = &self.report;
+        let (would, done, changed) = (self.many.would(), self.verb.done, self.changed);
+        write!(f, "{would}{done} {changed}, nothing to do {already}, ")?;
+        write!(f, "not sealed {not_sealed}, failed {}", failed.len())
+    }
+}
+
+impl Drop for Run<'_> {
+    fn drop(&mut self) {
+        if self.is_over || !self.has_begun.get() {
+            return;
+        }
+        if let Some((name, failed)) = &self.held {
+            say_failed_plainly(name, failed);
+        }
+        if self.many.json {
+            let _ = report::print(&report::to_json(&self.report));
+        }
+        self.verbosity.note(format_args!("{self}, until now; {}", self.again()));
     }
 }
 

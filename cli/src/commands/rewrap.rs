@@ -24,6 +24,7 @@ use crate::keys::KeySpec;
 use crate::keys::Keys;
 use crate::many::Done;
 use crate::many::ManyArgs;
+use crate::many::Verb;
 use crate::objects::ObjectsArgs;
 use crate::objects::Versions;
 use crate::passphrase::PassphraseArgs;
@@ -85,7 +86,8 @@ pub(crate) async fn run(args: RewrapArgs, verbosity: Verbosity) -> Result<(), Fa
     let rewrap = if args.keep { rewrap.keep() } else { rewrap };
     let cipher = args.bound.cipher(Keys::nothing());
     let work = Work { aws: &aws, s3: OnceCell::new(), cipher, context, rewrap, many: &args.many };
-    args.many.run(items, "re-wrapped", verbosity, async |item| work.on(&item.place).await).await
+    let verb = Verb { done: "re-wrapped", is_seen: true };
+    args.many.run(items, verb, verbosity, async |item| work.on(&item.place).await).await
 }
 
 struct Work<'a> {

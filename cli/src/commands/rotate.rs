@@ -21,6 +21,7 @@ use crate::keys::KeySpec;
 use crate::keys::Keys;
 use crate::many::Done;
 use crate::many::ManyArgs;
+use crate::many::Verb;
 use crate::objects::ObjectsArgs;
 use crate::objects::Versions;
 use crate::place::Place;
@@ -77,7 +78,8 @@ pub(crate) async fn run(args: RotateArgs, verbosity: Verbosity) -> Result<(), Fa
     let s3 = OnceCell::new();
     let many = &args.many;
     let work = Work { aws: &aws, s3, opener, sealer, signs, from_keys, keys, context, many };
-    args.many.run(items, "rotated", verbosity, async |item| work.on(&item.place).await).await
+    let verb = Verb { done: "rotated", is_seen: false };
+    args.many.run(items, verb, verbosity, async |item| work.on(&item.place).await).await
 }
 
 struct Work<'a> {

@@ -193,3 +193,58 @@ fn a_command_that_waits_for_kms_is_interrupted() {
     assert_interrupted(&wait_for(child), 130);
     assert_eq!(user.files(), ["plain"]);
 }
+
+/// Rotates two files, the second of which waits for KMS until the signal.
+fn interrupted_rotation(options: &str) -> Ran {
+    let aws = Aws::start();
+    let user = aws.user();
+    for name in ["a", "b"] {
+        user.run_with(&format!("seal --key aws-kms:alias/demo -o {name}"), b"x").succeeds();
+    }
+    aws.services.reset_calls();
+    let nth = std::sync::atomic::AtomicUsize::new(0);
+    aws.services.on_request(move |call| {
+        let nth = (call.operation == "GenerateDataKey")
+            .then(|| nth.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+        (nth == Some(1)).then_some(Fault::Hang)
+    });
+    let line = format!("rotate --jobs 1 --key aws-kms:alias/demo{options} a b");
+    let child = user.command(line.split(' ')).spawn().unwrap();
+    wait_until("the second waits", || aws.services.count("GenerateDataKey") > 1);
+    send(&child, Signal::TERM);
+    let ran = wait_for(child);
+    assert_interrupted(&ran, 143);
+    assert_eq!(user.files(), ["a", "b"]);
+    ran
+}
+
+#[test]
+fn an_interrupted_run_says_how_far_it_came_and_how_to_go_on() {
+    let ran = interrupted_rotation("");
+    let (counts, rest) = ran.stderr.split_once(", until now; ").unwrap();
+    assert_eq!(counts, "waxseal: rotated 1, nothing to do 0, not sealed 0, failed 0");
+    // Nothing in an object tells that it was rotated, but for when.
+    let time = rest.strip_prefix("run it again with --before 2").unwrap();
+    assert!(time.contains("Z to go on\n"), "{rest}");
+    assert!(ran.stdout.is_empty());
+    let ran = interrupted_rotation(" --json");
+    let report: serde_json::Value = serde_json::from_slice(&ran.stdout).unwrap();
+    assert_eq!(report["changed"][0]["object"], "a");
+    assert_eq!(report["changed"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_run_interrupted_before_it_begins_counts_nothing() {
+    let aws = Aws::start();
+    let user = aws.user();
+    aws.services.create_key("alias/new");
+    aws.services.fail("ListObjectsV2", 9, Fault::Hang);
+    let line = "rewrap --from-key aws-kms:alias/demo --key aws-kms:alias/new --json --recursive \
+         s3://demo/";
+    let child = user.command(line.split_whitespace()).spawn().unwrap();
+    wait_until("it lists", || aws.services.count("ListObjectsV2") > 0);
+    send(&child, Signal::INT);
+    let ran = wait_for(child);
+    assert_interrupted(&ran, 130);
+    assert_eq!((ran.stderr.as_str(), ran.stdout.as_slice()), ("waxseal: interrupted\n", &[][..]));
+}
