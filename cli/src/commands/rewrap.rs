@@ -36,6 +36,8 @@ use crate::sealed_file::SealedFile;
 /// The data key of each object stays, and with it every byte of its body; only the
 /// data key is wrapped anew. Wrapped keys of others, such as a recovery key, stay.
 /// Between two KMS keys of one Region KMS does it, and the data key never leaves it.
+/// Where more than one wrapped key of an object goes, it is unwrapped here, to see
+/// that it is the right one: that needs kms:Decrypt and kms:Encrypt.
 ///
 /// In S3 an object is copied onto itself, pinned to what was seen, with all that S3
 /// keeps beside it, but for access control lists. What is under the new key
