@@ -1,4 +1,4 @@
-//! Which objects open with which wrapping keys, as their envelopes say.
+//! Which objects open with which wrapping keys, as their envelopes and S3 say.
 //!
 //! Needs no key, and so verifies nothing: whoever can write an object can have made it name others.
 
@@ -18,12 +18,14 @@ use waxseal::S3EncryptionClient;
 use waxseal::WrappedKey;
 
 use crate::aws::Aws;
+use crate::aws::failed;
 use crate::exit::Failure;
 use crate::keys::KeyNames;
 use crate::keys::Keys;
 use crate::objects::Item;
 use crate::objects::Items;
 use crate::place::Place;
+use crate::place::S3Name;
 
 /// A wrapping key as envelopes name it; both are `None` in the one-shot layout, which names none.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -46,6 +48,8 @@ pub(crate) struct Dependent {
     pub(crate) version_id: Option<String>,
     /// Stored bytes.
     pub(crate) bytes: u64,
+    /// S3 itself encrypted it with a wanted key, and gives it to nobody without.
+    pub(crate) encrypted_by_s3: bool,
     /// The keys that open it and are not wanted.
     #[serde(skip)]
     pub(crate) others: Vec<KeyName>,
@@ -59,7 +63,7 @@ pub(crate) struct Dependent {
 pub(crate) struct Dependents {
     /// Each wrapping key that was found. An object counts with every one of its keys.
     pub(crate) keys: BTreeMap<KeyName, Tally>,
-    /// Without the wanted keys these do not open.
+    /// Without the wanted keys these do not open, or S3 does not give them.
     pub(crate) only: Vec<Dependent>,
     /// These open with a wanted key, and with another one.
     pub(crate) also: Vec<Dependent>,
@@ -71,7 +75,8 @@ pub(crate) struct Dependents {
     pub(crate) failed: Vec<(String, Failure)>,
 }
 
-/// Looks at all of `items`, 16 at a time, for those that open with `wanted`, in their order.
+/// Looks at all of `items`, 16 at a time, for those that open with `wanted`, in their order, or
+/// that S3 encrypted with it, sealed or not.
 ///
 /// With nothing wanted it only counts. An object that cannot be looked at does not end it.
 ///
@@ -84,19 +89,34 @@ pub(crate) async fn dependents(
     wanted: &[KeyNames],
 ) -> Result<Dependents, Failure> {
     let s3 = OnceCell::new();
-    let looked = items.map_ok(|item| look(aws, &s3, item)).try_buffered(AT_ONCE);
+    let asks_s3 = wanted.iter().any(KeyNames::are_of_kms);
+    let looked = items.map_ok(|item| look(aws, &s3, item, asks_s3)).try_buffered(AT_ONCE);
     let all = Dependents::default();
     let add = async |all: Dependents, looked| Ok(all.with(looked, wanted));
     looked.try_fold(all, add).await
 }
 
-/// An item, its stored bytes and its wrapped keys; `None` if it is not sealed.
 struct Looked {
     item: Item,
-    found: Result<(u64, Option<Vec<WrappedKey>>), Failure>,
+    found: Result<Found, Failure>,
 }
 
-async fn look(aws: &Aws, s3: &OnceCell<S3EncryptionClient>, item: Item) -> Result<Looked, Failure> {
+struct Found {
+    /// Stored bytes.
+    bytes: u64,
+    /// `None` if it is not sealed.
+    wrapped: Option<Vec<WrappedKey>>,
+    /// With what S3 encrypted it.
+    sse_key: Option<String>,
+}
+
+/// `asks_s3` for what encrypted an object that is not sealed, which takes another request.
+async fn look(
+    aws: &Aws,
+    s3: &OnceCell<Clients>,
+    item: Item,
+    asks_s3: bool,
+) -> Result<Looked, Failure> {
     // Of what is not sealed; an object that was named, and not listed, does not say.
     let listed = match (&item.place, &item.listed) {
         (Place::Path(path), _) => path.metadata().map_or(0, |found| found.len()),
@@ -104,27 +124,63 @@ async fn look(aws: &Aws, s3: &OnceCell<S3EncryptionClient>, item: Item) -> Resul
     };
     let found = match &item.place {
         Place::S3(name) => {
-            let s3 = s3.get_or_try_init(|| client(aws)).await?;
+            let s3 = s3.get_or_try_init(|| Clients::new(aws)).await?;
             let options = item
                 .version_id
                 .iter()
                 .fold(GetOptions::new(), |options, id| options.version_id(id));
-            let head = s3.head_object(&name.bucket, &name.key, options).await;
-            head.map(|head| (head.sealed_len(), head.envelope().clone()))
+            match s3.sealed.head_object(&name.bucket, &name.key, options).await {
+                Ok(head) => Ok(Found {
+                    bytes: head.sealed_len(),
+                    wrapped: Some(head.envelope().wrapped_keys().to_vec()),
+                    sse_key: head.reply().ssekms_key_id().map(str::to_owned),
+                }),
+                Err(error) if asks_s3 && is_not_sealed(&error) => {
+                    let sse_key = match s3.sse_key(name, &item).await {
+                        Ok(key) => key,
+                        Err(failure) => return Ok(Looked { item, found: Err(failure) }),
+                    };
+                    Ok(Found { bytes: listed, wrapped: None, sse_key })
+                }
+                Err(error) => Err(error),
+            }
         }
-        Place::Path(path) => of_file(path),
+        Place::Path(path) => of_file(path).map(|(bytes, envelope)| {
+            let wrapped = Some(envelope.wrapped_keys().to_vec());
+            Found { bytes, wrapped, sse_key: None }
+        }),
         Place::Stdio => unreachable!("`ObjectsArgs` lets no standard input pass"),
     };
     let found = match found {
-        Ok((len, envelope)) => Ok((len, Some(envelope.wrapped_keys().to_vec()))),
-        Err(error) if is_not_sealed(&error) => Ok((listed, None)),
+        Ok(found) => Ok(found),
+        Err(error) if is_not_sealed(&error) => {
+            Ok(Found { bytes: listed, wrapped: None, sse_key: None })
+        }
         Err(error) => Err(Failure::library(format!("cannot inspect {}", item.place), error)),
     };
     Ok(Looked { item, found })
 }
 
-async fn client(aws: &Aws) -> Result<S3EncryptionClient, Failure> {
-    Ok(S3EncryptionClient::new(aws.s3().await?, EnvelopeCipher::new(Keys::nothing())))
+/// One for what is sealed, and one for what is not.
+struct Clients {
+    sealed: S3EncryptionClient,
+    plain: aws_sdk_s3::Client,
+}
+
+impl Clients {
+    async fn new(aws: &Aws) -> Result<Self, Failure> {
+        let plain = aws.s3().await?;
+        let nothing = EnvelopeCipher::new(Keys::nothing());
+        Ok(Self { sealed: S3EncryptionClient::new(plain.clone(), nothing), plain })
+    }
+
+    async fn sse_key(&self, name: &S3Name, item: &Item) -> Result<Option<String>, Failure> {
+        let head = self.plain.head_object().bucket(&name.bucket).key(&name.key);
+        let head = head.set_version_id(item.version_id.clone()).send().await;
+        let what = || format!("cannot inspect {}", item.place);
+        let head = head.map_err(|e| failed(what(), ErrorKind::Store, "S3 HeadObject", e))?;
+        Ok(head.ssekms_key_id)
+    }
 }
 
 /// The length and envelope of a sealed file.
@@ -156,26 +212,30 @@ impl Dependents {
     fn with(mut self, looked: Looked, wanted: &[KeyNames]) -> Self {
         let Looked { item, found } = looked;
         let object = item.place.to_string();
-        let (bytes, wrapped) = match found {
-            Ok((bytes, Some(wrapped))) => (bytes, wrapped),
-            Ok((bytes, None)) => {
-                self.not_sealed.add(bytes);
-                return self;
-            }
+        let Found { bytes, wrapped, sse_key } = match found {
+            Ok(found) => found,
             Err(failure) => {
                 self.failed.push((object, failure));
                 return self;
             }
         };
-        self.sealed.add(bytes);
+        if wrapped.is_some() { &mut self.sealed } else { &mut self.not_sealed }.add(bytes);
+        let wrapped = wrapped.unwrap_or_default();
+        let encrypted_by_s3 =
+            sse_key.is_some_and(|key| wanted.iter().any(|names| names.have_sse_key(&key)));
         let is_other = |wrapped: &&WrappedKey| !wanted.iter().any(|names| names.have(wrapped));
         let others = wrapped.iter().filter(is_other).map(KeyName::of).collect();
         let mut names: Vec<_> = wrapped.iter().map(KeyName::of).collect();
         names.sort();
         names.dedup();
         names.into_iter().for_each(|name| self.keys.entry(name).or_default().add(bytes));
-        if let Some(list) = self.list_for(&wrapped, wanted) {
-            list.push(Dependent { object, version_id: item.version_id, bytes, others });
+        let list = match encrypted_by_s3 {
+            true => Some(&mut self.only),
+            false => self.list_for(&wrapped, wanted),
+        };
+        if let Some(list) = list {
+            let version_id = item.version_id;
+            list.push(Dependent { object, version_id, bytes, encrypted_by_s3, others });
         }
         self
     }
@@ -186,7 +246,7 @@ impl Dependents {
         wanted: &[KeyNames],
     ) -> Option<&mut Vec<Dependent>> {
         let is_wanted = |wrapped: &WrappedKey| wanted.iter().any(|names| names.have(wrapped));
-        if wanted.is_empty() {
+        if wanted.is_empty() || wrapped.is_empty() {
             None
         } else if wrapped.iter().any(|wrapped| wrapped.key_id().is_none()) {
             Some(&mut self.unnamed)
@@ -195,6 +255,13 @@ impl Dependents {
         } else {
             wrapped.iter().any(is_wanted).then_some(&mut self.also)
         }
+    }
+}
+
+impl Dependent {
+    /// How a report names it, and why: `opens` unless S3 needs the key.
+    pub(crate) fn why<'a>(&self, opens: &'a str) -> &'a str {
+        if self.encrypted_by_s3 { "encrypted by S3 with it" } else { opens }
     }
 }
 

@@ -44,8 +44,12 @@ pub(crate) struct ManyArgs {
 /// What became of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Done {
-    /// With a word on how.
-    Changed(&'static str),
+    Changed {
+        /// A word on it.
+        how: &'static str,
+        /// Of a file: how many hard links to what was there are left.
+        other_names: u64,
+    },
     /// There was nothing to do.
     Already,
     NotSealed,
@@ -129,8 +133,13 @@ impl ManyArgs {
                 }
             };
             match outcome {
-                Ok(Done::Changed(how)) => {
+                Ok(Done::Changed { how, other_names }) => {
                     let line = format!("{}{} {how}: {name}", self.would(), verb.done);
+                    if other_names > 0 && !verbosity.quiet {
+                        let left = format!("warning: {name}: other names of the file (hard links)");
+                        let stay = "stay as they are, under the old key";
+                        progress.print(|| note(format_args!("{left}, {other_names}, {stay}")));
+                    }
                     if self.dry_run && !self.json {
                         let printed = progress.print(|| report::print(&(line + "\n")));
                         printed.inspect_err(|_| run.is_over = true)?;

@@ -4,6 +4,7 @@
 //! failure, what was there before is untouched.
 
 use std::fs::File;
+use std::fs::Metadata;
 use std::io::ErrorKind;
 use std::io::IsTerminal as _;
 use std::path::Path;
@@ -77,9 +78,21 @@ impl Output {
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open).
+    /// As [`can_replace`](Self::can_replace).
     pub(crate) async fn replacing(path: &Path) -> Result<Self, Failure> {
+        Self::can_replace(path)?;
         Self::path(path, Content::Sealed, true).await
+    }
+
+    /// Refuses what [`replacing`](Self::replacing) does.
+    ///
+    /// # Errors
+    ///
+    /// `Code::Store` if it is no file, a link to one, or write-protected.
+    pub(crate) fn can_replace(path: &Path) -> Result<(), Failure> {
+        let found = path.symlink_metadata();
+        let found = found.map_err(|e| cannot_write(&path.display().to_string(), e))?;
+        need_replaceable(path, &found)
     }
 
     async fn path(path: &Path, content: Content, sync: bool) -> Result<Self, Failure> {
@@ -89,28 +102,13 @@ impl Output {
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => return Err(cannot_write(&name, error)),
         };
-        let refuse = |what: &str| Failure::new(Code::Store, format!("{name} {what}"));
-        match &found {
-            Some(found) if found.is_symlink() => match path.metadata() {
-                // Written through, since nothing is replaced: /dev/stdout is such a link.
-                Ok(target) if !target.is_file() && !target.is_dir() => {
-                    return Self::device(path, name).await;
-                }
-                _ => {
-                    let target = path.read_link().unwrap_or_default();
-                    return Err(refuse("is a symbolic link")
-                        .remedy(format!("name the file it points to: {}", target.display())));
-                }
-            },
-            Some(found) if found.is_dir() => {
-                return Err(refuse("is a folder").remedy("name a file"));
-            }
-            Some(found) if !found.is_file() => return Self::device(path, name).await,
-            Some(found) if found.permissions().readonly() => {
-                return Err(refuse("is write-protected")
-                    .remedy("name another file, or allow writing: chmod u+w"));
-            }
-            _ => {}
+        let found = found.as_ref();
+        // Written through, since nothing is replaced: /dev/stdout is a link to such a thing.
+        if found.is_some() && path.metadata().is_ok_and(|it| !it.is_file() && !it.is_dir()) {
+            return Self::device(path, name).await;
+        }
+        if let Some(found) = found {
+            need_replaceable(path, found)?;
         }
         let new = match content {
             Content::Opened => NewFile::create_private(path),
@@ -226,6 +224,23 @@ impl Output {
             self.written, self.name
         ))
     }
+}
+
+fn need_replaceable(path: &Path, found: &Metadata) -> Result<(), Failure> {
+    let (what, remedy) = if found.is_symlink() {
+        let target = path.read_link().unwrap_or_default();
+        let remedy = format!("name the file it points to: {}", target.display());
+        ("is a symbolic link", remedy)
+    } else if found.is_dir() {
+        ("is a folder", "name a file".to_owned())
+    } else if !found.is_file() {
+        ("is not a regular file", "name a file".to_owned())
+    } else if found.permissions().readonly() {
+        ("is write-protected", "name another file, or allow writing: chmod u+w".to_owned())
+    } else {
+        return Ok(());
+    };
+    Err(Failure::new(Code::Store, format!("{} {what}", path.display())).remedy(remedy))
 }
 
 /// What the file system said.

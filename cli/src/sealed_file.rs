@@ -29,8 +29,13 @@ pub(crate) struct SealedFile {
 impl SealedFile {
     /// # Errors
     ///
-    /// `Code::Store` if it cannot be read.
+    /// `Code::Store` if it cannot be read, or is a device or the like.
     pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
+        // Before it is opened: a named pipe would wait for a writer.
+        if path.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+            let text = format!("{} is not a regular file", path.display());
+            return Err(Failure::new(Code::Store, text).remedy("name a file"));
+        }
         let read = || {
             let file = File::open(path)?;
             let found = file.metadata()?;
@@ -61,6 +66,23 @@ impl SealedFile {
         let mut file = self.file.try_clone().map_err(|e| unreadable(&self.path, e))?;
         file.seek(SeekFrom::Start(start as u64)).map_err(|e| unreadable(&self.path, e))?;
         Ok(Body::from_file(file, self.path.display().to_string()))
+    }
+
+    /// How many other names it has: hard links, which keep what is there now.
+    pub(crate) fn other_names(&self) -> u64 {
+        #[cfg(unix)]
+        return std::os::unix::fs::MetadataExt::nlink(&self.found).saturating_sub(1);
+        #[cfg(not(unix))]
+        0
+    }
+
+    /// Refuses what [`replace`](Self::replace) would refuse at once.
+    ///
+    /// # Errors
+    ///
+    /// `Code::Store`.
+    pub(crate) fn can_be_replaced(&self) -> Result<(), Failure> {
+        Output::can_replace(&self.path)
     }
 
     /// Puts `body` in its place once that is whole, unless somebody else changed the file.

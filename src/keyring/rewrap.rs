@@ -40,7 +40,9 @@ pub enum Standing {
 /// the client of the old one: the data key never leaves KMS, and the caller needs
 /// `kms:ReEncryptFrom` with the old key and `kms:ReEncryptTo` with the new one instead of
 /// `kms:Decrypt`. Anything else is unwrapped here, and wrapped anew once it is known to be the key
-/// of the object's header. A `KmsKeyring` within another keyring is not seen as one.
+/// of the object's header. So is the data key of an object of which more than one wrapped key goes
+/// (`kms:Decrypt` with the old key, `kms:Encrypt` with the new one): ReEncrypt cannot tell which of
+/// them opens it. A `KmsKeyring` within another keyring is not seen as one.
 ///
 /// Re-wrapping takes the object from the old keys, not from those who had its data key: whoever
 /// opened it may have kept that. To lock them out, seal it again.
@@ -146,7 +148,15 @@ impl Rewrap {
         if kept.len() + to.len() > MAX_WRAPPED_KEYS {
             return Err(too_many());
         }
-        let mut opened = Opened { request, check, key: None };
+        let mut opened = Opened {
+            request,
+            check,
+            // One of several may be of another object, and only the header tells; of a single one
+            // nothing is lost that was not lost before.
+            #[cfg(feature = "kms")]
+            by_kms: places.len() - kept.len() <= 1,
+            key: None,
+        };
         let mut added = vec![];
         for to in to {
             match opened.wrap_under(to, &places).await {
@@ -259,6 +269,9 @@ impl Place<'_> {
 struct Opened<'a> {
     request: &'a KeyRequest<'a>,
     check: &'a (dyn Fn(&SecretKey) -> Result<()> + Sync),
+    /// Whether KMS may do it unseen, where it can.
+    #[cfg(feature = "kms")]
+    by_kms: bool,
     /// Once it was needed here.
     key: Option<SecretKey>,
 }
@@ -289,7 +302,8 @@ impl Opened<'_> {
         to: &End,
     ) -> Result<Vec<WrappedKey>> {
         #[cfg(feature = "kms")]
-        if let (Some(from), Some(to)) = (&from.kms, &to.kms)
+        if self.by_kms
+            && let (Some(from), Some(to)) = (&from.kms, &to.kms)
             && from.shares_region_with(to)
         {
             return Ok(vec![from.re_encrypt(wrapped, to, self.request.context()).await?]);

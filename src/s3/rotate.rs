@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use aws_sdk_s3::types::ChecksumMode;
+use futures_util::TryStreamExt as _;
 
 use crate::cipher::EnvelopeCipher;
 use crate::context::EncryptionContext;
@@ -47,7 +48,7 @@ impl S3EncryptionClient {
 }
 
 impl RotateObject {
-    /// Does nothing but open the object, whose end is verified: nothing is stored.
+    /// Does nothing but open the object, all of which is read and verified: nothing is stored.
     pub fn dry_run(self) -> Self {
         Self { dry_run: true, ..self }
     }
@@ -98,6 +99,7 @@ impl RotateObject {
         }
         let etag = reply.e_tag().ok_or_else(|| name.lied("no ETag"))?;
         if dry_run {
+            object.into_stream().try_for_each(async |_| Ok(())).await?;
             let (etag, version_id) = (reply.e_tag.clone(), reply.version_id.clone());
             return Ok(Some(PutOutput { etag, version_id, sealed_len: head.sealed_len() }));
         }

@@ -24,6 +24,19 @@ fn rest(sealed: &[u8]) -> (Vec<String>, Vec<u8>) {
     (lines.map(str::to_owned).collect(), sealed[at..].to_vec())
 }
 
+/// `sealed` with what `key` wrapped of another object: one of the same context.
+fn spliced(sealed: &[u8], other: &[u8], key: &str) -> Vec<u8> {
+    let line = |sealed: &[u8]| {
+        let at = Envelope::from_inline(sealed).unwrap().unwrap().1;
+        let text = std::str::from_utf8(&sealed[..at]).unwrap();
+        text.lines().find(|line| line.contains(key)).unwrap().to_owned()
+    };
+    let (own, foreign) = (line(sealed), line(other));
+    assert!(own.len() == foreign.len() && own != foreign);
+    let at = sealed.windows(own.len()).position(|part| part == own.as_bytes()).unwrap();
+    [&sealed[..at], foreign.as_bytes(), &sealed[at + own.len()..]].concat()
+}
+
 /// A public and a private half.
 fn rsa() -> (RsaKeyring, RsaKeyring) {
     let pair = Pair::new();
@@ -223,6 +236,41 @@ async fn an_unwrapped_key_must_be_that_of_the_header() {
     assert_eq!(error.kind(), ErrorKind::Authentication);
     assert_eq!(world.aws.count("Encrypt"), 0, "nothing was wrapped");
     assert!(world.front(&one, &rewrap).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_key_that_opens_is_not_given_up_for_one_of_another_object() {
+    let world = World::start().await;
+    let third = world.aws.create_key("alias/third");
+    let (old, new) = (|| world.keyring(&world.old), || world.keyring(&world.new));
+    let two = |second| MultiKeyring::new(old()).and(second);
+    let other = world.sealed(two(old())).await;
+
+    // The first is of another object; the next one opens it, and is gone afterwards.
+    let sealed = world.sealed(two(world.keyring(&third))).await;
+    let sealed = spliced(&sealed, &other, &world.old);
+    assert_eq!(world.open(world.keyring(&third), &sealed).await.unwrap(), "attack at dawn");
+    let both = world.rewrap().and_from(world.keyring(&third));
+    let front = world.front(&sealed, &both).await.unwrap().unwrap();
+    assert!(front.rewrapped().was_unwrapped());
+    assert_eq!((front.rewrapped().removed().len(), front.rewrapped().added().len()), (2, 1));
+    let again = [front.envelope(), &sealed[front.replaces()..]].concat();
+    assert_eq!(world.open(new(), &again).await.unwrap(), "attack at dawn");
+
+    // What is under the new key opens it, and the old one does not.
+    let sealed = spliced(&world.sealed(two(new())).await, &other, &world.old);
+    assert_eq!(world.open(new(), &sealed).await.unwrap(), "attack at dawn");
+    let error = world.front(&sealed, &world.rewrap()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Authentication);
+
+    // Who may not unwrap is told so, and nothing is done unseen.
+    let sealed = world.sealed(two(new())).await;
+    world.aws.kms_state().deny_operation(&world.old, "Decrypt");
+    world.aws.reset_calls();
+    let error = world.front(&sealed, &world.rewrap()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::KeyAccess);
+    assert!(error.to_string().contains("kms:Decrypt"), "{error}");
+    assert_eq!(world.aws.count("ReEncrypt"), 0);
 }
 
 #[tokio::test]

@@ -258,8 +258,9 @@ Fields of --json with --keys:
   sealed           { objects, bytes }; stored bytes, as everywhere here
   not_sealed       { objects, bytes }; of objects in S3 that were named, not
                    listed, no bytes are counted
-  depends_only     array of { object, version_id, bytes }: objects that open
-                   with keys of --depends-on only
+  depends_only     array of { object, version_id, bytes, encrypted_by_s3 }:
+                   objects that open with keys of --depends-on only, or that S3
+                   encrypted with one of them, sealed or not (the last is true)
   depends_also     the same of objects that open with other keys too
   depends_unknown  the same of objects that name no key (--format one-shot)
   failed           array of { object, reason }; if there are any, the exit

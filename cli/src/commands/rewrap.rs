@@ -37,6 +37,8 @@ use crate::sealed_file::SealedFile;
 /// The data key of each object stays, and with it every byte of its body; only the
 /// data key is wrapped anew. Wrapped keys of others, such as a recovery key, stay.
 /// Between two KMS keys of one Region KMS does it, and the data key never leaves it.
+/// Where more than one wrapped key of an object goes, it is unwrapped here, to see
+/// that it is the right one: that needs kms:Decrypt and kms:Encrypt.
 ///
 /// In S3 an object is copied onto itself, pinned to the bytes that were seen, with
 /// all that S3 keeps beside it, but for access control lists. Metadata has no such
@@ -124,7 +126,7 @@ impl Work<'_> {
             request = request.dry_run();
         }
         match request.send().await {
-            Ok(done) => Ok(done.rewrapped().map_or(Done::Already, changed)),
+            Ok(done) => Ok(done.rewrapped().map_or(Done::Already, |now| changed(now, 0))),
             Err(error) if is_not_sealed(&error) => Ok(Done::NotSealed),
             Err(error) => Err(Failure::library(what, error)),
         }
@@ -145,18 +147,20 @@ impl Work<'_> {
             Err(error) if is_not_sealed(&error) => return Ok(Done::NotSealed),
             Err(error) => return Err(Failure::library(what, error)),
         };
+        let other_names = file.other_names();
+        file.can_be_replaced()?;
         if !self.many.dry_run {
             let envelope = Ok(made.envelope().to_vec().into());
             let rest = file.body_from(made.replaces())?;
             let body = Body::from_stream(stream::iter([envelope]).chain(rest));
             file.replace(body, what, &Keys::nothing()).await?;
         }
-        Ok(changed(made.rewrapped()))
+        Ok(changed(made.rewrapped(), other_names))
     }
 }
 
-fn changed(rewrapped: &Rewrapped) -> Done {
-    Done::Changed(if rewrapped.was_unwrapped() { "here" } else { "in KMS" })
+fn changed(rewrapped: &Rewrapped, other_names: u64) -> Done {
+    Done::Changed { how: if rewrapped.was_unwrapped() { "here" } else { "in KMS" }, other_names }
 }
 
 const HELP: &str = "\

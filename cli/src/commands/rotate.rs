@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use clap::Args;
+use futures_util::TryStreamExt as _;
 use tokio::sync::OnceCell;
 use waxseal::EncryptionContext;
 use waxseal::EnvelopeCipher;
@@ -118,7 +119,7 @@ impl Work<'_> {
             request = request.dry_run();
         }
         match request.send().await {
-            Ok(Some(_)) => Ok(CHANGED),
+            Ok(Some(_)) => Ok(changed(0)),
             Ok(None) => Ok(Done::Already),
             Err(error) if is_not_sealed(&error) => Ok(Done::NotSealed),
             Err(error) => Err(self.from_keys.failure(what, error)),
@@ -148,22 +149,28 @@ impl Work<'_> {
             let text = format!("{what}: it is signed, and would not be any more");
             return Err(Failure::usage(text).remedy("give --sign, and --signed-by to verify it"));
         }
+        let other_names = file.other_names();
+        file.can_be_replaced()?;
         let sealed = file.body_from(0)?;
         let plain = self.opener.open_stream(sealed, &self.context).await;
         let plain = plain.map_err(|e| self.from_keys.failure(what, e))?;
         if self.many.dry_run {
-            return Ok(CHANGED);
+            let all = plain.try_for_each(async |_| Ok(())).await;
+            all.map_err(|e| self.from_keys.failure(what, e))?;
+            return Ok(changed(other_names));
         }
         let sealer = self.sealer.clone().segment_len(header.segment_len());
         let context = envelope.context().unwrap_or(&self.context);
         let body = sealer.seal_stream(plain, context).await;
         let body = body.map_err(|e| self.keys.failure(what, e))?;
         file.replace(body, what, &self.from_keys).await?;
-        Ok(CHANGED)
+        Ok(changed(other_names))
     }
 }
 
-const CHANGED: Done = Done::Changed("here");
+fn changed(other_names: u64) -> Done {
+    Done::Changed { how: "here", other_names }
+}
 
 const HELP: &str = "\
 Fields of --json, always present; none will change its meaning:

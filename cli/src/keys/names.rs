@@ -80,12 +80,28 @@ impl KeyNames {
         self.provider == other.provider && self.ids.iter().any(has)
     }
 
+    /// Whether there are KMS keys among them, as S3 encrypts with.
+    pub(crate) fn are_of_kms(&self) -> bool {
+        self.provider == AWS_KMS
+    }
+
+    /// Whether S3 means one of them by `key`: an ARN, or the id alone with some servers.
+    pub(crate) fn have_sse_key(&self, key: &str) -> bool {
+        // Replicas have one id too.
+        self.are_of_kms() && self.ids.iter().any(|own| key_id(own) == key_id(key))
+    }
+
     /// Whether `wrapped` names one of them. The replicas of a multi-Region key are one key.
     pub(crate) fn have(&self, wrapped: &WrappedKey) -> bool {
         let is_same = |own: &String, other: &str| own == other || are_replicas(own, other);
         wrapped.provider() == self.provider
             && wrapped.key_id().is_some_and(|other| self.ids.iter().any(|own| is_same(own, other)))
     }
+}
+
+/// The last part of an ARN, or all of an id.
+fn key_id(key: &str) -> &str {
+    key.rsplit('/').next().unwrap_or(key)
 }
 
 /// The ARN of the KMS key that an id or alias means.
@@ -144,6 +160,20 @@ mod tests {
         ] {
             assert!(!names(own, AWS_KMS, &other), "{own} and {other}");
         }
+    }
+
+    #[test]
+    fn a_key_of_s3_is_told_by_its_id() {
+        let key = "arn:aws:kms:eu-west-1:111122223333:key/mrk-1";
+        let names = KeyNames::of_kms(key);
+        for same in [key, "mrk-1", &key.replace("eu-west-1", "us-east-1")] {
+            assert!(names.have_sse_key(same), "{same}");
+        }
+        for other in ["", "mrk-12", &key.replace("mrk-1", "mrk-2")] {
+            assert!(!names.have_sse_key(other), "{other}");
+        }
+        let of_a_file = KeyNames { provider: LOCAL, ids: vec!["mrk-1".to_owned()] };
+        assert!(!of_a_file.have_sse_key("mrk-1"));
     }
 
     #[test]

@@ -74,6 +74,53 @@ fn keys_are_counted_and_dependents_named() {
     assert_eq!(aws.services.count("Decrypt"), 0);
 }
 
+/// S3 gives them to nobody once its key is gone, whatever they open with.
+#[test]
+fn what_s3_encrypted_with_a_key_needs_it() {
+    let (aws, user, other) = bucket();
+    let id = aws.key.rsplit('/').next().unwrap();
+    let sealed = |name: &str, sse: &str| {
+        let line = format!("cp --key aws-kms:alias/other --sse aws:kms --sse-kms-key-id {sse}");
+        user.run_with(&format!("{line} - s3://demo/{name}"), b"hello").succeeds();
+    };
+    sealed("sse/sealed", &aws.key);
+    sealed("sse/sealed-free", &other);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    for (name, sse) in [("arn", &*aws.key), ("id", id), ("free", &other)] {
+        let put = aws.services.s3().put_object().bucket("demo").key(format!("sse/plain-{name}"));
+        let put = put.server_side_encryption("aws:kms".into()).ssekms_key_id(sse);
+        runtime.block_on(put.body(b"plain".to_vec().into()).send()).unwrap();
+    }
+    let line = "--depends-on aws-kms:alias/demo --recursive s3://demo/";
+    let found = report(&user, line);
+    let by_s3 = ["s3://demo/sse/plain-arn", "s3://demo/sse/plain-id", "s3://demo/sse/sealed"];
+    let only = named(&found, "depends_only");
+    assert_eq!(only, [&["s3://demo/a/inline", "s3://demo/a/only"], &by_s3[..]].concat());
+    for one in found["depends_only"].as_array().unwrap() {
+        let is_by_s3 = by_s3.contains(&one["object"].as_str().unwrap());
+        assert_eq!(one["encrypted_by_s3"], is_by_s3, "{one}");
+    }
+    assert_eq!(found["not_sealed"]["objects"], 3 + 3);
+    let shown = user.run(&format!("inspect --keys {line}")).succeeds().stdout;
+    let shown = String::from_utf8(shown).unwrap();
+    for name in by_s3 {
+        assert!(shown.contains(&format!("encrypted by S3 with it: {name}\n")), "{shown}");
+    }
+
+    let ran = user.run("key schedule-deletion alias/demo --recursive s3://demo/sse/");
+    ran.fails(4, &["encrypted by S3 with it: 3", "--sse-kms-key-id"]);
+    assert_eq!(aws.services.count("ScheduleKeyDeletion"), 0);
+    // What cannot be asked is not counted as free.
+    aws.services.on_request(|call| {
+        let is_plain = call.key.as_deref() == Some("sse/plain-free");
+        (call.operation == "HeadObject" && is_plain)
+            .then(|| waxseal_testkit::Fault::s3_error(403, "AccessDenied"))
+    });
+    user.run("key schedule-deletion alias/demo s3://demo/sse/plain-free").fails(4, &["may need"]);
+    aws.services.on_request(|_| None);
+    user.run("key schedule-deletion alias/demo s3://demo/sse/plain-free").succeeds();
+}
+
 #[test]
 fn what_cannot_be_looked_at_is_named_and_fails() {
     let (aws, user, _) = bucket();

@@ -1,8 +1,11 @@
 //! `rotate`: objects sealed again, under new data keys.
 
+use std::os::unix::fs::symlink;
+
 use crate::support::Aws;
 use crate::support::User;
 use crate::support::bytes;
+use crate::support::set_mode;
 
 #[test]
 fn files_get_a_new_data_key() {
@@ -67,4 +70,87 @@ fn objects_in_s3_too_and_no_signature_is_lost() {
     let demand = format!("{key} --signed-by aws-kms:alias/signer");
     assert_eq!(user.run(&format!("cp {demand} s3://demo/a -")).succeeds().stdout, b"x");
     assert_eq!(user.run(&format!("open {demand} s")).succeeds().stdout, b"x");
+}
+
+const REWRAP: &str = "rewrap --from-key local --key local:new";
+const ROTATE: &str = "rotate --from-key local --key local:new";
+
+#[test]
+fn a_dry_run_refuses_what_a_run_would() {
+    let user = User::new();
+    user.run("keygen new").succeeds();
+    user.seal("a", &bytes(1 << 20));
+    symlink("a", user.path("link")).unwrap();
+    user.seal("protected", b"x");
+    set_mode(user.path("protected"), 0o444);
+    for line in [REWRAP, ROTATE] {
+        for run in ["", " --dry-run"] {
+            user.run(&format!("{line}{run} link")).fails(5, &["symbolic link", "points to: a"]);
+            user.run(&format!("{line}{run} protected")).fails(5, &["write-protected"]);
+        }
+    }
+    // In the middle, where no end that verifies helps.
+    let mut damaged = user.read("a");
+    damaged[500_000] ^= 1;
+    user.write("a", &damaged);
+    let ran = user.run(&format!("{ROTATE} --dry-run a")).fails(3, &["cannot rotate a"]);
+    assert_eq!(ran.stdout, b"");
+    assert!(user.read("a") == damaged);
+}
+
+#[test]
+fn a_dry_run_reads_all_of_an_object() {
+    let aws = Aws::start();
+    let user = aws.user();
+    let key = "--key aws-kms:alias/demo";
+    user.write("plain", bytes(20 << 20));
+    user.run(&format!("cp {key} plain s3://demo/a")).succeeds();
+    user.run(&format!("rotate {key} --dry-run s3://demo/a")).succeeds();
+    let mut sealed = aws.services.read_object("demo", "a");
+    sealed[15 << 20] ^= 1;
+    aws.services.write_object_bytes("demo", "a", &sealed);
+    user.run(&format!("rotate {key} --dry-run s3://demo/a")).fails(3, &["s3://demo/a"]);
+    assert!(aws.services.read_object("demo", "a") == sealed);
+}
+
+/// Nobody writes to the pipe: what reads it waits for ever.
+#[test]
+fn what_is_no_file_is_not_read() {
+    let user = User::new();
+    user.seal("s", b"x");
+    user.run("keygen new").succeeds();
+    rustix::fs::mkfifoat(rustix::fs::CWD, user.path("fifo"), 0o600.into()).unwrap();
+    symlink("fifo", user.path("link")).unwrap();
+    for line in [REWRAP, ROTATE] {
+        for name in ["fifo", "link", "/dev/null"] {
+            user.run(&format!("{line} {name}")).fails(5, &["is not a regular file"]);
+        }
+    }
+    assert_eq!(user.files(), ["fifo", "link", "new", "s"]);
+}
+
+#[test]
+fn other_names_of_a_file_are_told() {
+    let user = User::new();
+    user.run("keygen new").succeeds();
+    for line in [REWRAP, ROTATE] {
+        user.seal("a", b"hello");
+        std::fs::hard_link(user.path("a"), user.path("b")).unwrap();
+        std::fs::hard_link(user.path("a"), user.path("c")).unwrap();
+        let sealed = user.read("a");
+        let warning = "warning: a: other names of the file (hard links), 2, stay";
+        for run in ["--dry-run a", "a"] {
+            let ran = user.run(&format!("{line} {run}")).succeeds();
+            assert!(ran.stderr.contains(warning), "{}", ran.stderr);
+        }
+        assert!(user.read("a") != sealed && user.read("b") == sealed);
+        assert_eq!(user.run("open --key local:new a").succeeds().stdout, b"hello");
+        let ran = user.run(&format!("{line} b -q")).succeeds();
+        assert_eq!(ran.stderr, "");
+        let ran = user.run(&format!("{line} c")).succeeds();
+        assert!(!ran.stderr.contains("warning"), "the last name: {}", ran.stderr);
+        for name in ["a", "b", "c"] {
+            std::fs::remove_file(user.path(name)).unwrap();
+        }
+    }
 }

@@ -32,7 +32,8 @@ pub(super) struct KeysArgs {
     /// Name the objects that open with this key; repeat it for more.
     ///
     /// Written like --key of `waxseal seal`. Those that open with none but such
-    /// keys are told apart: they are lost with them.
+    /// keys are told apart: they are lost with them. So are those that S3 encrypted with
+    /// such a key (SSE-KMS), sealed or not.
     #[arg(long, value_name = "KEY", requires = "keys")]
     depends_on: Vec<KeySpec>,
     /// Look at the versions too that were replaced or deleted.
@@ -126,7 +127,9 @@ impl Report {
             ("does not say with what it opens", DOUBTFUL, &self.depends_unknown),
         ];
         for (what, style, list) in lists {
-            for Dependent { object, version_id, .. } in list {
+            for one in list {
+                let Dependent { object, version_id, .. } = one;
+                let what = one.why(what);
                 let version = version_id.as_ref().map(|id| format!(" (version {id})"));
                 let object = format!("{object}{}", version.unwrap_or_default());
                 text += &format!("{style}{what}{style:#}: {}\n", printable(&object));

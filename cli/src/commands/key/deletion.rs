@@ -39,15 +39,15 @@ use super::listed;
 /// Have a key deleted in some days, unless objects need it
 ///
 /// What a deleted key sealed is lost for ever, and so is what it encrypted
-/// elsewhere: secrets, disks, databases, objects that S3 encrypted with it. The
-/// waiting time begins at once, and in it the key is of no use;
-/// `waxseal key cancel-deletion` ends it.
+/// elsewhere: secrets, disks, databases. The waiting time begins at once, and in it
+/// the key is of no use; `waxseal key cancel-deletion` ends it.
 ///
 /// Nothing is scheduled while one of the objects that you name opens with this
-/// key and no other (a key whose deletion is pending too is none), does not say
-/// its key, or cannot be looked at. In S3 all
-/// versions count, those too that were replaced or deleted. Objects that you do
-/// not name are not looked at: name all places where the key was used.
+/// key and no other (a key whose deletion is pending too is none), was encrypted
+/// with it by S3 (SSE-KMS, sealed or not), does not say its key, or cannot be
+/// looked at. In S3 all versions count, those too that were replaced or deleted.
+/// Objects that you do not name are not looked at: name all places where the key
+/// was used.
 ///
 /// Disable the key first, which can be undone at once, and see who complains.
 #[derive(Args, Debug)]
@@ -267,6 +267,13 @@ impl Checked {
             );
             let disable =
                 format!("to stop all use of this one meanwhile: `waxseal key disable {arn}`");
+            let by_s3 = self.depends_only.iter().filter(|one| one.encrypted_by_s3).count();
+            if by_s3 > 0 {
+                let what = format!("objects need {arn}: {only}, encrypted by S3 with it: {by_s3}");
+                let anew = "have S3 encrypt anew what it encrypted with it: `aws s3 cp` onto itself \
+                            with --sse aws:kms --sse-kms-key-id";
+                return Some(refused(what).remedy(anew).and(&rewrap).and(&disable));
+            }
             let what = format!("objects open with {arn} and no other key: {only}");
             return Some(refused(what).remedy(rewrap).and(&disable));
         }
@@ -333,7 +340,9 @@ impl Checked {
             ("opens with another key too", DOUBTFUL, &self.depends_also),
         ];
         for (what, style, list) in lists {
-            let lines = list.iter().map(|Dependent { object, version_id, .. }| {
+            let lines = list.iter().map(|one| {
+                let Dependent { object, version_id, .. } = one;
+                let what = one.why(what);
                 let version = version_id.as_ref().filter(|id| *id != "null");
                 let version = version.map(|id| format!(" (version {id})")).unwrap_or_default();
                 format!("{style}{what}{style:#}: {}\n", printable(&format!("{object}{version}")))
@@ -381,7 +390,9 @@ none will change its meaning:
   checked        null with --unchecked; else an object of
     sealed           how many objects waxseal sealed
     not_sealed       how many it did not
-    depends_only     array of { object, version_id, bytes }: lost with the key
+    depends_only     array of { object, version_id, bytes, encrypted_by_s3 }:
+                     lost with the key; the last is true if S3 encrypted it
+                     with the key, sealed or not
     depends_also     the same: open with another key too
     depends_unknown  the same: do not say what they need
     failed           array of { object, reason }: could not be looked at

@@ -44,6 +44,10 @@ pub(super) struct ReaderArgs {
 /// KMS re-encrypts the wrapped data keys. Other destinations than --to-key are denied,
 /// whatever other policies grant: else a data key could be re-wrapped under a key of
 /// the re-wrapper's own, and opened there.
+///
+/// An object of which more than one wrapped key goes has to be unwrapped and checked,
+/// which this does not allow: it needs kms:Decrypt with the old key and kms:Encrypt
+/// with the new one as well.
 #[derive(Args, Debug)]
 #[command(after_long_help = REWRAPPER_EXAMPLES, override_usage = REWRAPPER_USAGE)]
 pub(super) struct RewrapperArgs {
