@@ -110,7 +110,11 @@ impl Ward {
 
 pub(crate) fn findings(ran: &Ran) -> Vec<Value> {
     let report: Value = serde_json::from_slice(&ran.stdout).unwrap_or_else(|_| panic!("{ran:?}"));
-    report["findings"].as_array().unwrap().clone()
+    let findings = report["findings"].as_array().unwrap().clone();
+    for finding in findings.iter().filter(|f| f["level"] == "problem" || f["level"] == "warning") {
+        assert!(finding["remedy"].is_string(), "no remedy: {finding}");
+    }
+    findings
 }
 
 /// Runs a remedy as somebody does who pastes it.

@@ -92,14 +92,12 @@ impl Bucket<'_> {
         if !finding.is_bad() || finding.remedy.is_some() {
             return finding;
         }
-        match self.advice.fix(fix) {
-            None if fix.needs_key() && self.args.sse_kms_key_id.is_none() => {
-                finding.remedy("give --sse-kms-key-id ARN, the key that S3 is to encrypt with")
-            }
-            // Something that was given cannot stand in a command to be pasted.
-            None => finding.remedy(format!("run this again with --fix {}", fix.name())),
-            command => finding.command(command),
+        if fix.needs_key() && self.args.sse_kms_key_id.is_none() {
+            return finding.remedy("give --sse-kms-key-id ARN, the key that S3 is to encrypt with");
         }
+        // What was given may be such that no command can be pasted.
+        let remedy = format!("run this again with --fix {}", fix.name());
+        finding.remedy(remedy).command(self.advice.fix(fix))
     }
 
     async fn put_right(&self, fix: Fix, before: Finding, checked: &mut Checked) -> Finding {

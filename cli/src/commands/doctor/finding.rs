@@ -68,7 +68,8 @@ impl Finding {
     /// `--fix` was asked for, and failed.
     pub(super) fn not_put_right(self, why: &str) -> Self {
         let found = format!("{}; it could not be put right: {why}", self.found);
-        Self { level: Level::Problem, found, ..self }
+        let remedy = self.remedy.or(Some("mend what it says, and run this again".to_owned()));
+        Self { level: Level::Problem, found, remedy, ..self }
     }
 
     pub(super) fn is_bad(&self) -> bool {

@@ -139,12 +139,15 @@ impl Key<'_> {
         };
         match metadata.key_state() {
             Some(KeyState::Enabled) => Finding::ok(name, "enabled"),
-            Some(KeyState::Disabled) => problem("disabled".to_owned()).command(enable()),
+            Some(KeyState::Disabled) => {
+                problem("disabled".to_owned()).remedy("enable it").command(enable())
+            }
             Some(KeyState::PendingDeletion) => {
                 let cancel = ["cancel-deletion", arn];
                 let when = metadata.deletion_date().map(|date| format!(" on {date}"));
                 let when = when.unwrap_or_default();
                 problem(format!("will be deleted{when}: then all data sealed under it is lost"))
+                    .remedy("cancel the deletion, and enable it")
                     .command(self.advice.key(&self.region, &cancel))
                     .command(enable())
             }
@@ -223,6 +226,7 @@ impl Key<'_> {
             Ok(status) if status.key_rotation_enabled() => Finding::ok(name, "enabled"),
             Ok(_) => Finding::new(name, Level::Warning, "not enabled")
                 .because("one generation of the key wraps everything, for ever")
+                .remedy(format!("run this again with --fix {name}"))
                 .command(self.advice.fix_key(self.name, Fix::KeyRotation)),
             Err(error) => {
                 let code = error.as_service_error().and_then(|error| error.code());

@@ -149,7 +149,9 @@ fn failed(step: &str, reason: String, args: &DoctorArgs, advice: &Advice<'_>) ->
     };
     let finding = Finding::new(NAME, Level::Problem, found)
         .because("what this caller cannot do here, it cannot do with your objects");
-    let Some(permission) = missing else { return finding };
+    let Some(permission) = missing else {
+        return finding.remedy("mend what it says, and run this again");
+    };
     let key = args.key.iter().find_map(|spec| match spec {
         KeySpec::AwsKms(name) if name.starts_with("arn:") => Some(name.as_str()),
         _ => None,
