@@ -34,7 +34,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Keygen(args) => keygen::run(args, verbosity),
         Command::Key(args) => key::run(args, verbosity).await,
         Command::Secret(args) => secret::run(args, verbosity).await,
-        Command::Policy(args) => policy::run(args),
+        Command::Policy(args) => policy::run(args, verbosity),
         Command::Doctor(args) => doctor::run(args).await,
         Command::Explain(args) => explain::run(args),
         Command::Completions(args) => completions::run(args),

@@ -9,6 +9,7 @@ pub(crate) mod names;
 use clap::Args;
 use clap::Subcommand;
 
+use crate::args::Verbosity;
 use crate::exit::Failure;
 use crate::report;
 
@@ -34,12 +35,18 @@ enum Kind {
     IamRewrapper(iam::RewrapperArgs),
 }
 
-pub(crate) fn run(args: PolicyArgs) -> Result<(), Failure> {
+pub(crate) fn run(args: PolicyArgs, verbosity: Verbosity) -> Result<(), Failure> {
     let text = match args.kind {
         Kind::Bucket(args) => report::to_json(&args.document()),
         Kind::BucketEncryption(args) => report::to_json(&args.document()),
         Kind::Lifecycle(args) => report::to_json(&args.document()),
-        Kind::Key(args) => report::to_json(&args.document()?),
+        Kind::Key(args) => {
+            let text = report::to_json(&args.document()?);
+            if let Some(warning) = args.warning() {
+                verbosity.note(format_args!("warning: {warning}"));
+            }
+            text
+        }
         Kind::IamWriter(args) => report::to_json(&args.document()?),
         Kind::IamReader(args) => report::to_json(&args.document()?),
         Kind::IamRewrapper(args) => report::to_json(&args.document()?),

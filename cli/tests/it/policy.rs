@@ -379,3 +379,35 @@ fn check_kms(calls: &[Call], document: &Value) {
         }
     }
 }
+
+#[test]
+fn keys_are_named_as_elsewhere() {
+    let user = User::new();
+    let arn = "arn:aws:kms:eu-west-1:111122223333:key/1";
+    let print = |key: &str| {
+        user.run(&format!("policy iam-writer --bucket example-logs --key {key}")).succeeds().stdout
+    };
+    assert_eq!(print(&format!("aws-kms:{arn}")), print(arn));
+    let ran = user.run("policy iam-writer --bucket example-logs --key aws-kms:alias/x");
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.stderr.contains("`waxseal key show alias/x`"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_key_without_an_administrator_of_its_account_is_warned_of() {
+    let user = User::new();
+    let run = |account: &str, more: &str| {
+        let admin = "arn:aws:iam::111122223333:role/admin";
+        let line = format!("policy key --account {account} --admin {admin}{more}");
+        let ran = user.run(&line).succeeds();
+        assert!(serde_json::from_slice::<Value>(&ran.stdout).is_ok());
+        ran.stderr
+    };
+    assert_eq!(run("111122223333", ""), "");
+    assert_eq!(run("111122223333", " --account-root none"), "");
+    assert!(run("444455556666", "").contains("warning: no --admin is of 444455556666: in that"));
+    let nobody = run("444455556666", " --account-root none");
+    assert!(nobody.contains("nobody in that account could manage the key"), "{nobody}");
+    let second = " --admin arn:aws:iam::444455556666:user/jo";
+    assert_eq!(run("444455556666", second), "");
+}

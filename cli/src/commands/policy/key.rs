@@ -84,6 +84,23 @@ impl KeyPolicyArgs {
         Ok(Document::new(statements))
     }
 
+    /// What is allowed, and perhaps a mistake.
+    pub(super) fn warning(&self) -> Option<String> {
+        if self.admin.iter().any(|admin| admin.account == self.account) {
+            return None;
+        }
+        let account = self.account.as_str();
+        Some(match self.account_root {
+            AccountRoot::None => {
+                format!("no --admin is of {account}: nobody in that account could manage the key")
+            }
+            _ => format!(
+                "no --admin is of {account}: in that account only those could manage the key whom \
+                 its IAM policies let"
+            ),
+        })
+    }
+
     fn users(&self) -> impl Iterator<Item = &PrincipalArn> {
         let new = |reader: &&PrincipalArn| !self.writer.contains(reader);
         self.writer.iter().chain(self.reader.iter().filter(new))

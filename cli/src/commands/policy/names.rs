@@ -81,14 +81,28 @@ impl KeyArn {
 }
 
 impl FromStr for KeyArn {
-    type Err = &'static str;
+    type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // As --key of other commands has it.
+        let text = text.strip_prefix("aws-kms:").unwrap_or(text);
+        Self::parse(text).ok_or_else(|| match alias(text) {
+            Some(alias) => format!(
+                "policies know no alias: give the ARN of its key, which `waxseal key show {alias}` \
+                 tells"
+            ),
+            None => WANT_KEY_ARN.to_owned(),
+        })
+    }
+}
+
+impl KeyArn {
+    fn parse(text: &str) -> Option<Self> {
         let parts: Vec<_> = text.splitn(6, ':').collect();
         let ["arn", partition, "kms", region, account, resource] = parts[..] else {
-            return Err(WANT_KEY_ARN);
+            return None;
         };
-        let id = resource.strip_prefix("key/").ok_or(WANT_KEY_ARN)?;
+        let id = resource.strip_prefix("key/")?;
         let is_id = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
         let is_region = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
         let is_legal = !id.is_empty()
@@ -96,9 +110,17 @@ impl FromStr for KeyArn {
             && !region.is_empty()
             && region.bytes().all(is_region)
             && is_account(account);
-        let partition = partition.parse().ok().filter(|_| is_legal).ok_or(WANT_KEY_ARN)?;
-        Ok(Self { text: text.to_owned(), partition, region: region.to_owned() })
+        let partition = partition.parse().ok().filter(|_| is_legal)?;
+        Some(Self { text: text.to_owned(), partition, region: region.to_owned() })
     }
+}
+
+/// The name or ARN of an alias, if that is what it is and a plain word.
+fn alias(text: &str) -> Option<&str> {
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b":/_-".contains(&b);
+    let is_alias =
+        text.starts_with("alias/") || text.starts_with("arn:") && text.contains(":alias/");
+    (is_alias && text.bytes().all(is_plain)).then_some(text)
 }
 
 /// The key that S3 encrypts with: an ARN on AWS, a plain name on servers that call keys otherwise.
@@ -125,17 +147,17 @@ impl SseKey {
 }
 
 impl FromStr for SseKey {
-    type Err = &'static str;
+    type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
         let is_uuid = text.len() == 36 && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
-        if text.starts_with("arn:") {
+        if text.starts_with("arn:") || alias(text).is_some() {
             return text.parse().map(Self::Arn);
         }
         // S3 compares it with the ARN of the key that was used, and would refuse everything.
         if text.is_empty() || is_uuid || text.starts_with("mrk-") || !text.bytes().all(is_plain) {
-            return Err(WANT_KEY_ARN);
+            return Err(WANT_KEY_ARN.to_owned());
         }
         Ok(Self::Name(text.to_owned()))
     }
@@ -164,6 +186,7 @@ impl FromStr for AccountId {
 pub(crate) struct PrincipalArn {
     text: String,
     pub(crate) partition: Partition,
+    pub(crate) account: AccountId,
 }
 
 impl PrincipalArn {
@@ -186,7 +209,8 @@ impl FromStr for PrincipalArn {
                 !name.is_empty() && !name.ends_with('/') && name.bytes().all(is_plain)
             });
         let partition = partition.parse().ok().filter(|_| is_legal).ok_or(WANT)?;
-        Ok(Self { text: text.to_owned(), partition })
+        let account = AccountId(account.to_owned());
+        Ok(Self { text: text.to_owned(), partition, account })
     }
 }
 
@@ -334,7 +358,7 @@ fn is_account(text: &str) -> bool {
 }
 
 const WANT_KEY_ARN: &str = "want the ARN of a key, arn:aws:kms:REGION:ACCOUNT:key/ID, as \
-     `aws kms describe-key --query KeyMetadata.Arn` shows it; policies know no alias";
+     `waxseal key show` tells it; policies know no alias";
 
 #[cfg(test)]
 mod tests {
@@ -343,6 +367,15 @@ mod tests {
     #[test]
     fn names_are_checked() {
         let key = |text: &str| text.parse::<KeyArn>().is_ok();
+        let arn = "arn:aws:kms:eu-west-1:111122223333:key/1";
+        assert_eq!(format!("aws-kms:{arn}").parse::<KeyArn>(), arn.parse());
+        for alias in ["alias/x", "arn:aws:kms:eu-west-1:111122223333:alias/x"] {
+            for given in [alias.to_owned(), format!("aws-kms:{alias}")] {
+                let error = given.parse::<KeyArn>().unwrap_err();
+                assert!(error.contains(&format!("`waxseal key show {alias}`")), "{error}");
+            }
+        }
+        assert!(!"alias/$(x)".parse::<KeyArn>().unwrap_err().contains("$(x)"));
         assert!(key("arn:aws:kms:eu-west-1:111122223333:key/mrk-1a"));
         assert!(key("arn:aws-us-gov:kms:us-gov-west-1:111122223333:key/1"));
         for bad in [
