@@ -244,6 +244,7 @@ const SETTINGS: &[(&str, [&str; 3])] = &[
             "DeleteBucketLifecycle",
         ],
     ),
+    ("object-lock", ["GetObjectLockConfiguration", "PutObjectLockConfiguration", "Unknown"]),
     ("policy", ["GetBucketPolicy", "PutBucketPolicy", "DeleteBucketPolicy"]),
     (
         "publicAccessBlock",

@@ -228,7 +228,8 @@ Checks, as --fix and --json name them:
   key-usage                 of the kind that --key says
   key-region                that of the bucket
   key-rotation              enabled
-  round-trip                seal, store, head, open and delete an object
+  round-trip                seal, store, head, open and delete an object; left
+                            out where a default Object Lock retention keeps it
 
 Levels are ok, warning, problem and not-checked (the answer was refused, or the
 server knows no such setting). The exit code is 4 if there are problems with

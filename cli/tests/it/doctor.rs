@@ -1,5 +1,6 @@
 //! `waxseal doctor`: buckets and keys set up wrong in many ways, and its remedies followed.
 
+mod retention;
 mod settings;
 
 use std::collections::BTreeMap;

@@ -30,7 +30,8 @@ use crate::place::S3Name;
 
 /// # Errors
 ///
-/// `Code::Usage` if the context is none; `Code::Key` if a passphrase or the random source fails.
+/// `Code::Usage` if the context is none; `Code::Key` if a passphrase or the random source fails;
+/// `Code::Store` if no Region is set.
 pub(super) async fn check(
     aws: &Aws,
     args: &DoctorArgs,
@@ -48,6 +49,13 @@ pub(super) async fn check(
             return Ok(failed("a key cannot be used", failure.reason(), args, advice));
         }
     };
+    if let Some(bucket) = &args.bucket
+        && retains(aws, bucket.as_str()).await?
+    {
+        let found = "left out: the bucket has a default retention, and its object would stay";
+        return Ok(Finding::new(NAME, Level::NotChecked, found)
+            .because("what is stored there cannot be deleted before its time"));
+    }
     let trip = match &args.bucket {
         None => in_memory(&cipher, &context).await.map(|()| String::new()),
         Some(bucket) => {
@@ -73,6 +81,15 @@ async fn cipher(aws: &Aws, args: &DoctorArgs) -> Result<EnvelopeCipher, Failure>
         return Ok(EnvelopeCipher::new(LocalKeyring::new(own)));
     }
     Ok(EnvelopeCipher::new(Keys::of(&args.key, &args.passphrase.read()?, aws).await?))
+}
+
+/// Whether Object Lock keeps what is stored without a word on it.
+///
+/// Whoever may not ask goes on: few buckets have a lock, and then deleting fails and is told.
+async fn retains(aws: &Aws, bucket: &str) -> Result<bool, Failure> {
+    let reply = aws.s3().await?.get_object_lock_configuration().bucket(bucket).send().await;
+    let lock = reply.ok().and_then(|reply| reply.object_lock_configuration);
+    Ok(lock.and_then(|lock| lock.rule).is_some_and(|rule| rule.default_retention.is_some()))
 }
 
 async fn in_memory(cipher: &EnvelopeCipher, context: &EncryptionContext) -> Result<(), Broken> {
