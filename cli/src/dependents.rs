@@ -26,6 +26,7 @@ use crate::objects::Item;
 use crate::objects::Items;
 use crate::place::Place;
 use crate::place::S3Name;
+use crate::sealed_file::open_regular;
 
 /// A wrapping key as envelopes name it; both are `None` in the one-shot layout, which names none.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -184,9 +185,9 @@ impl Clients {
 }
 
 /// The length and envelope of a sealed file.
-pub(crate) fn of_file(path: &Path) -> waxseal::Result<(u64, Envelope)> {
+fn of_file(path: &Path) -> waxseal::Result<(u64, Envelope)> {
     let read = || {
-        let file = std::fs::File::open(path)?;
+        let file = open_regular(path)?;
         let len = file.metadata()?.len();
         let mut front = Vec::new();
         file.take(LONGEST_ENVELOPE).read_to_end(&mut front)?;

@@ -31,13 +31,8 @@ impl SealedFile {
     ///
     /// `Code::Store` if it cannot be read, or is a device or the like.
     pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
-        // Before it is opened: a named pipe would wait for a writer.
-        if path.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir()) {
-            let text = format!("{} is not a regular file", path.display());
-            return Err(Failure::new(Code::Store, text).remedy("name a file"));
-        }
         let read = || {
-            let file = File::open(path)?;
+            let file = open_regular(path)?;
             let found = file.metadata()?;
             let mut front = Vec::new();
             (&file).take(LONGEST_FRONT).read_to_end(&mut front)?;
@@ -104,6 +99,17 @@ impl SealedFile {
         }
         output.commit().await
     }
+}
+
+/// Opens a file that can be read at once, and again: no device, and no named pipe, of which even
+/// opening would wait for a writer.
+pub(crate) fn open_regular(path: &Path) -> std::io::Result<File> {
+    let found = path.metadata()?;
+    if !found.is_file() && !found.is_dir() {
+        let kind = std::io::ErrorKind::InvalidInput;
+        return Err(std::io::Error::new(kind, "it is not a regular file"));
+    }
+    File::open(path)
 }
 
 fn unreadable(path: &Path, error: std::io::Error) -> Failure {

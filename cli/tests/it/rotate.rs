@@ -126,6 +126,7 @@ fn what_is_no_file_is_not_read() {
             user.run(&format!("{line} {name}")).fails(5, &["is not a regular file"]);
         }
     }
+    user.run("inspect --keys fifo").fails(5, &["could not be looked at"]);
     assert_eq!(user.files(), ["fifo", "link", "new", "s"]);
 }
 
