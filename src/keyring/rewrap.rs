@@ -47,15 +47,23 @@ pub enum Standing {
 /// Re-wrapping takes the object from the old keys, not from those who had its data key: whoever
 /// opened it may have kept that. To lock them out, seal it again.
 ///
-/// ```
-/// # async fn f(old: waxseal::KmsKeyring, new: waxseal::KmsKeyring, s3: waxseal::S3EncryptionClient)
-/// # -> waxseal::Result<()> {
-/// use waxseal::{EncryptionContext, Rewrap};
+/// Objects in S3 have `S3EncryptionClient::rewrap_object`; bytes and files:
 ///
-/// let rewrap = Rewrap::new(old, new);
+/// ```
+/// # #[tokio::main] async fn main() -> waxseal::Result<()> {
+/// use waxseal::{EncryptionContext, EnvelopeCipher, KeyFile, LocalKeyring, Rewrap};
+///
+/// let (old, new) = (KeyFile::generate()?, KeyFile::generate()?);
+/// let (old, new) = (LocalKeyring::new(old), LocalKeyring::new(new));
 /// let context = EncryptionContext::from([("tenant", "acme")]);
-/// let done = s3.rewrap_object("bucket", "key", &context, &rewrap).send().await?;
-/// println!("{}", if done.rewrapped().is_some() { "re-wrapped" } else { "done before" });
+/// let cipher = EnvelopeCipher::new(old.clone());
+/// let sealed = cipher.seal(b"attack at dawn", &context).await?;
+///
+/// let rewrap = Rewrap::new(old, new.clone());
+/// if let Some(front) = cipher.rewrap_inline(&sealed, &context, &rewrap).await? {
+///     let moved = [front.envelope(), &sealed[front.replaces()..]].concat();
+///     assert_eq!(EnvelopeCipher::new(new).open(&moved, &context).await?, "attack at dawn");
+/// }
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug)]
