@@ -1,17 +1,16 @@
 //! `waxseal key create`
 
-use std::future::Future;
 use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use aws_sdk_kms::Client;
-use aws_sdk_kms::error::ProvideErrorMetadata;
-use aws_sdk_kms::error::SdkError;
 use aws_sdk_kms::types::KeyMetadata;
 use aws_sdk_kms::types::KeySpec;
 use aws_sdk_kms::types::KeyUsageType;
 use aws_sdk_kms::types::Tag;
+use backon::ExponentialBuilder;
+use backon::Retryable as _;
 use clap::Args;
 use clap::ValueEnum;
 use serde::Serialize;
@@ -197,7 +196,7 @@ async fn finish(kms: &Client, args: &CreateArgs, arn: &str) -> Result<(), Failur
     if args.enable_rotation {
         let enable =
             || kms.enable_key_rotation().key_id(arn).set_rotation_period_in_days(days).send();
-        settled(enable).await.map_err(|error| {
+        enable.retry(until_known()).when(is_not_found).await.map_err(|error| {
             let what = format!("made {arn}, but cannot enable its rotation");
             let left: Vec<_> =
                 [Some(rotate.as_str()), name.as_deref()].into_iter().flatten().collect();
@@ -206,7 +205,7 @@ async fn finish(kms: &Client, args: &CreateArgs, arn: &str) -> Result<(), Failur
     }
     if let (Some(alias), Some(name)) = (&args.alias, &name) {
         let create = || kms.create_alias().alias_name(alias.as_str()).target_key_id(arn).send();
-        settled(create).await.map_err(|error| {
+        create.retry(until_known()).when(is_not_found).await.map_err(|error| {
             let what = format!("made {arn}, but cannot name it {alias}");
             unfinished(failed(what, "CreateAlias", error), &[name])
         })?;
@@ -214,22 +213,9 @@ async fn finish(kms: &Client, args: &CreateArgs, arn: &str) -> Result<(), Failur
     Ok(())
 }
 
-/// Repeats a call with a new key for some seconds while KMS does not know the key everywhere.
-async fn settled<T, E, R, F>(call: impl Fn() -> F) -> Result<T, SdkError<E, R>>
-where
-    E: ProvideErrorMetadata,
-    F: Future<Output = Result<T, SdkError<E, R>>>,
-{
-    let mut pause = Duration::from_millis(100);
-    loop {
-        match call().await {
-            Err(error) if is_not_found(&error) && pause < LONGEST_PAUSE => {
-                tokio::time::sleep(pause).await;
-                pause *= 2;
-            }
-            done => return done,
-        }
-    }
+/// Waits between calls with a new key, which KMS may not know everywhere yet: some six seconds.
+fn until_known() -> ExponentialBuilder {
+    ExponentialBuilder::default().with_min_delay(Duration::from_millis(100)).with_max_times(6)
 }
 
 /// # Errors
@@ -294,7 +280,6 @@ const PERHAPS: &str = "if the request arrived, a key was made even so: look at `
 const YEAR: i32 = 365;
 /// Bytes.
 const MAX_POLICY: usize = 32_768;
-const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 
 const HELP: &str = "\
 Fields of --json, always present; none will change its meaning:
