@@ -67,6 +67,7 @@ impl GetObject {
         );
         Ok(S3Object {
             object: opened.await?,
+            envelope,
             sealed_len,
             metadata: head::user_metadata(metadata),
             content_type: reply.content_type,
@@ -82,6 +83,8 @@ impl GetObject {
 #[derive(Clone, Debug)]
 pub struct S3Object {
     object: Object,
+    /// That in metadata, with which it was opened.
+    envelope: Option<Envelope>,
     sealed_len: u64,
     metadata: Vec<(String, String)>,
     content_type: Option<String>,
@@ -132,6 +135,11 @@ impl S3Object {
     /// As [`Object::range`].
     pub async fn range(&self, plain: Range<u64>) -> Result<Bytes> {
         self.object.range(plain).await
+    }
+
+    /// The envelope with which it was opened, if that is in metadata.
+    pub(super) fn envelope(&self) -> Option<&Envelope> {
+        self.envelope.as_ref()
     }
 
     /// The object itself, which reads ranges and streams.

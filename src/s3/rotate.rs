@@ -94,7 +94,13 @@ impl RotateObject {
         let properties = stored::properties(&name, reply)?;
         let opening = S3EncryptionClient { cipher: opener.clone(), ..client.clone() };
         let object = opening.get_object(&name.bucket, &name.key, &context).send().await?;
-        if object.etag() != reply.e_tag() {
+        // What was described is sealed with below, and only what was opened is verified. The ETag
+        // is of the bytes: it covers an inline envelope, and none in metadata.
+        let is_described = match inline {
+            None => object.envelope() == Some(envelope),
+            Some(_) => object.envelope().is_none(),
+        };
+        if object.etag() != reply.e_tag() || !is_described {
             return Err(name.changed());
         }
         let etag = reply.e_tag().ok_or_else(|| name.lied("no ETag"))?;

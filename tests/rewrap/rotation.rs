@@ -143,3 +143,33 @@ async fn what_was_replaced_before_it_was_read_is_not_sealed_again() {
     assert_eq!(request.send().await.unwrap_err().kind(), ErrorKind::Changed);
     assert_eq!(world.aws.count("PutObject"), 0);
 }
+
+/// The ETag is of the bytes: metadata may come and go without it.
+#[tokio::test]
+async fn only_a_context_that_was_verified_is_sealed_with() {
+    let world = World::start().await;
+    world.put("k", 1000, Placement::Metadata).await;
+    let sealer = world.client(&world.old, Placement::Metadata);
+    let mut wider = world.context.clone();
+    wider.insert("role", "admin");
+    sealer.put_object("bucket", "other", vec![7; 1000], &wider).send().await.unwrap();
+    let own = world.aws.object_metadata("bucket", "k");
+    let forged = world.aws.object_metadata("bucket", "other");
+    let client = world.client(&world.new, Placement::Metadata);
+    let opener = EnvelopeCipher::new(world.keyring(&world.old));
+    let request = || client.rotate_object("bucket", "k", &world.context, &opener);
+
+    world.aws.set_object_metadata("bucket", "k", forged);
+    let (aws, genuine) = (world.aws.clone(), own.clone());
+    world.aws.on_request(move |call| {
+        if call.operation == "GetObject" {
+            aws.set_object_metadata("bucket", "k", genuine.clone());
+        }
+        None
+    });
+    assert_eq!(request().send().await.unwrap_err().kind(), ErrorKind::Changed);
+    assert_eq!(world.aws.object_metadata("bucket", "k"), own);
+    world.aws.clear_faults();
+    request().send().await.unwrap();
+    assert!(world.get(&world.new, "k").await.is_ok());
+}
