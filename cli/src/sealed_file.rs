@@ -9,6 +9,8 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
+use futures_util::StreamExt as _;
+use futures_util::stream;
 use waxseal::Body;
 use waxseal::floe;
 
@@ -52,15 +54,19 @@ impl SealedFile {
         time.is_none_or(|time| self.found.modified().is_ok_and(|modified| modified < time))
     }
 
-    /// Its bytes from `start` on.
+    /// Its bytes from `start` on, which is within [`front`](Self::front): that is not read again, so
+    /// that what was looked at is what gets verified.
     ///
     /// # Errors
     ///
     /// `Code::Store` if it cannot be read.
     pub(crate) fn body_from(&self, start: usize) -> Result<Body, Failure> {
         let mut file = self.file.try_clone().map_err(|e| unreadable(&self.path, e))?;
-        file.seek(SeekFrom::Start(start as u64)).map_err(|e| unreadable(&self.path, e))?;
-        Ok(Body::from_file(file, self.path.display().to_string()))
+        let rest = SeekFrom::Start(self.front.len() as u64);
+        file.seek(rest).map_err(|e| unreadable(&self.path, e))?;
+        let rest = Body::from_file(file, self.path.display().to_string());
+        let front = stream::iter([Ok(self.front[start..].to_vec().into())]);
+        Ok(Body::from_stream(front.chain(rest)))
     }
 
     /// How many other names it has: hard links, which keep what is there now.
@@ -118,3 +124,25 @@ fn unreadable(path: &Path, error: std::io::Error) -> Failure {
 }
 
 const LONGEST_FRONT: u64 = (64 << 10) + floe::HEADER_LEN as u64;
+
+#[cfg(test)]
+mod tests {
+    use futures_util::TryStreamExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_looked_at_is_not_read_again() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let len = usize::try_from(LONGEST_FRONT).unwrap() + 9;
+        std::fs::write(file.path(), vec![1; len]).unwrap();
+        let found = SealedFile::open(file.path()).unwrap();
+        std::fs::write(file.path(), vec![2; len]).unwrap();
+        for start in [0, 5] {
+            let body: Vec<_> = found.body_from(start).unwrap().try_collect().await.unwrap();
+            let body = body.concat();
+            assert_eq!(body.len(), len - start);
+            assert_eq!(body.iter().filter(|byte| **byte == 1).count(), len - start - 9);
+        }
+    }
+}
