@@ -118,48 +118,19 @@ async fn look(
     item: Item,
     asks_s3: bool,
 ) -> Result<Looked, Failure> {
-    // Of what is not sealed; an object that was named, and not listed, does not say.
-    let listed = match (&item.place, &item.listed) {
-        (Place::Path(path), _) => path.metadata().map_or(0, |found| found.len()),
-        (_, listed) => listed.as_ref().map_or(0, |listed| listed.size),
-    };
     let found = match &item.place {
         Place::S3(name) => {
             let s3 = s3.get_or_try_init(|| Clients::new(aws)).await?;
-            let options = item
-                .version_id
-                .iter()
-                .fold(GetOptions::new(), |options, id| options.version_id(id));
-            match s3.sealed.head_object(&name.bucket, &name.key, options).await {
-                Ok(head) => Ok(Found {
-                    bytes: head.sealed_len(),
-                    wrapped: Some(head.envelope().wrapped_keys().to_vec()),
-                    sse_key: head.reply().ssekms_key_id().map(str::to_owned),
-                }),
-                Err(error) if asks_s3 && is_not_sealed(&error) => {
-                    let sse_key = match s3.sse_key(name, &item).await {
-                        Ok(key) => key,
-                        Err(failure) => return Ok(Looked { item, found: Err(failure) }),
-                    };
-                    Ok(Found { bytes: listed, wrapped: None, sse_key })
-                }
-                Err(error) => Err(error),
-            }
+            s3.look(name, &item, asks_s3).await
         }
-        Place::Path(path) => of_file(path).map(|(bytes, envelope)| {
-            let wrapped = Some(envelope.wrapped_keys().to_vec());
-            Found { bytes, wrapped, sse_key: None }
-        }),
+        Place::Path(path) => of_file(path).map_err(|e| cannot(&item, e)),
         Place::Stdio => unreachable!("`ObjectsArgs` lets no standard input pass"),
     };
-    let found = match found {
-        Ok(found) => Ok(found),
-        Err(error) if is_not_sealed(&error) => {
-            Ok(Found { bytes: listed, wrapped: None, sse_key: None })
-        }
-        Err(error) => Err(Failure::library(format!("cannot inspect {}", item.place), error)),
-    };
     Ok(Looked { item, found })
+}
+
+fn cannot(item: &Item, error: Error) -> Failure {
+    Failure::library(format!("cannot inspect {}", item.place), error)
 }
 
 /// One for what is sealed, and one for what is not.
@@ -175,6 +146,25 @@ impl Clients {
         Ok(Self { sealed: S3EncryptionClient::new(plain.clone(), nothing), plain })
     }
 
+    async fn look(&self, name: &S3Name, item: &Item, asks_s3: bool) -> Result<Found, Failure> {
+        let version = item.version_id.iter();
+        let options = version.fold(GetOptions::new(), |options, id| options.version_id(id));
+        match self.sealed.head_object(&name.bucket, &name.key, options).await {
+            Ok(head) => Ok(Found {
+                bytes: head.sealed_len(),
+                wrapped: Some(head.envelope().wrapped_keys().to_vec()),
+                sse_key: head.reply().ssekms_key_id().map(str::to_owned),
+            }),
+            Err(error) if is_not_sealed(&error) => {
+                // One that was named, and not listed, does not say.
+                let bytes = item.listed.as_ref().map_or(0, |listed| listed.size);
+                let sse_key = if asks_s3 { self.sse_key(name, item).await? } else { None };
+                Ok(Found { bytes, wrapped: None, sse_key })
+            }
+            Err(error) => Err(cannot(item, error)),
+        }
+    }
+
     async fn sse_key(&self, name: &S3Name, item: &Item) -> Result<Option<String>, Failure> {
         let head = self.plain.head_object().bucket(&name.bucket).key(&name.key);
         let head = head.set_version_id(item.version_id.clone()).send().await;
@@ -184,8 +174,7 @@ impl Clients {
     }
 }
 
-/// The length and envelope of a sealed file.
-fn of_file(path: &Path) -> waxseal::Result<(u64, Envelope)> {
+fn of_file(path: &Path) -> waxseal::Result<Found> {
     let read = || {
         let file = open_regular(path)?;
         let len = file.metadata()?.len();
@@ -193,12 +182,18 @@ fn of_file(path: &Path) -> waxseal::Result<(u64, Envelope)> {
         file.take(LONGEST_ENVELOPE).read_to_end(&mut front)?;
         Ok((len, front))
     };
-    let (len, front) = read().map_err(|error: std::io::Error| {
+    let (bytes, front) = read().map_err(|error: std::io::Error| {
         Error::new(ErrorKind::Store, "the file cannot be read").with_source(error)
     })?;
-    let found = if front.is_empty() { None } else { Envelope::from_inline(&front)? };
-    let (envelope, _) = found.ok_or_else(|| Error::new(ErrorKind::Format, NOT_SEALED))?;
-    Ok((len, envelope))
+    let envelope = match Envelope::from_inline(&front) {
+        _ if front.is_empty() => None,
+        Ok(Some((envelope, _))) => Some(envelope),
+        Ok(None) => return Err(Error::new(ErrorKind::Format, "it ends within its envelope")),
+        Err(error) if is_not_sealed(&error) => None,
+        Err(error) => return Err(error),
+    };
+    let wrapped = envelope.map(|envelope| envelope.wrapped_keys().to_vec());
+    Ok(Found { bytes, wrapped, sse_key: None })
 }
 
 /// Whether there is no sign of an envelope. One that is damaged, or of another version, is a

@@ -74,6 +74,19 @@ fn keys_are_counted_and_dependents_named() {
     assert_eq!(aws.services.count("Decrypt"), 0);
 }
 
+/// What it depends on is not known.
+#[test]
+fn a_file_that_is_cut_within_its_envelope_is_not_free() {
+    let user = User::new();
+    user.seal("whole", b"x");
+    user.run("inspect --keys whole").succeeds();
+    user.write("cut", &user.read("whole")[..40]);
+    let ran = user.run("inspect --keys cut").fails(5, &["could not be looked at: 1"]);
+    assert!(String::from_utf8(ran.stdout).unwrap().contains("it ends within its envelope"));
+    user.write("empty", "");
+    user.run("inspect --keys empty").succeeds();
+}
+
 /// S3 gives them to nobody once its key is gone, whatever they open with.
 #[test]
 fn what_s3_encrypted_with_a_key_needs_it() {
